@@ -1,0 +1,68 @@
+# Two commands are enough: `make run` (pixels in, a trained car out) and `make test`.
+# Both set up everything they need in $(VENV) first, and again only when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch>=2.6,<2.14
+LOGDIR ?= results/quick
+DATA ?= data/quick
+# Test processes; two suit a small machine.
+WORKERS ?= 2
+# More arguments for `make run` and `make test`, e.g. make test ARGS="-m 'not slow'"
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# No window is opened while testing, and every process keeps to one core: the tests' processes share them.
+TEST_ENV := SDL_VIDEODRIVER=dummy SDL_AUDIODRIVER=dummy OMP_NUM_THREADS=1 MPLBACKEND=Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lint types install install-dev clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+run: install  ## collect, train V, M and C in small, evaluate, report: CarRacing in one command
+	$(BIN)/world-models run --preset quick --logdir $(LOGDIR) --data_dir $(DATA) $(ARGS)
+
+test: install-dev  ## the tests
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+check: format lint types test  ## the one gate: format, lint, types, tests
+
+format: install-dev
+	$(BIN)/ruff format --check .
+
+lint: install-dev
+	$(BIN)/ruff check .
+
+types: install-dev
+	$(BIN)/mypy
+
+install: $(VENV)/.stamp-run  ## the virtual environment with what `make run` needs
+
+install-dev: $(VENV)/.stamp-dev  ## the same with the developers' tools
+
+# torch goes first, alone: nothing else may then choose another build of it.
+$(VENV)/.stamp-run: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "world-models needs Python 3.11 or newer; '$(PYTHON)' is" \
+	    "$$($(PYTHON) --version 2>&1 || echo missing). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+	  exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)" >&2; \
+	  exit 1; }
+	$(PIP) install --quiet "$(TORCH)"
+	$(PIP) install --quiet -e '.[envpool]' || { \
+	  echo "EnvPool does not install here; going on without it: Gymnasium serves, slower" >&2; \
+	  $(PIP) install --quiet -e .; }
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-run
+	$(PIP) install --quiet -e '.[dev]'
+	@touch $@
+
+clean:  ## removes the virtual environment and caches; leaves data/ and results/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
