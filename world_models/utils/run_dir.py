@@ -1,7 +1,7 @@
 """A run's folder: where checkpoints and logs lie, and the only code that writes and reads them.
 
-`<logdir>/{vae,mdrnn,ctrl}/{best,checkpoint}.tar` hold plain tensors, numbers and strings alone, are written to a
-temporary name and renamed, and are read with `weights_only=True`: a checkpoint is data, never a program.
+`<logdir>/{vae,mdrnn,ctrl}/{best,checkpoint}.tar` hold plain tensors, numbers and strings alone, are written
+to a temporary name and renamed, and are read with `weights_only=True`: a checkpoint is data, never a program.
 `<logdir>/<stage>/log.jsonl` has one line of plain values an epoch or generation.
 """
 
@@ -11,7 +11,6 @@ import contextlib
 import json
 import math
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,22 +26,23 @@ from world_models.errors import CheckpointError, DataError
 STAGES = ("vae", "mdrnn", "ctrl")
 _STAGE_FLAGS = {"vae": "vae", "mdrnn": "rnn", "ctrl": "ctrl"}
 _COMPILED_PREFIX = "_orig_mod."
+_OTHER_RUN = "use the sizes the checkpoint was trained with, or another logdir"
 
 PathLike = str | os.PathLike[str]
 
 
 def best_path(logdir: PathLike, stage: str) -> Path:
-    """`<logdir>/<stage>/best.tar`: the weights to use. Raises ValueError for an unknown stage."""
+    """`<logdir>/<stage>/best.tar`: the weights to use. ValueError: unknown stage."""
     return stage_dir(logdir, stage) / "best.tar"
 
 
 def checkpoint_path(logdir: PathLike, stage: str) -> Path:
-    """`<logdir>/<stage>/checkpoint.tar`: what a stopped run goes on from. Raises ValueError for an unknown stage."""
+    """`<logdir>/<stage>/checkpoint.tar`: what a stopped run goes on from. ValueError: unknown stage."""
     return stage_dir(logdir, stage) / "checkpoint.tar"
 
 
 def log_path(logdir: PathLike, stage: str) -> Path:
-    """`<logdir>/<stage>/log.jsonl`: one line an epoch or generation. Raises ValueError for an unknown stage."""
+    """`<logdir>/<stage>/log.jsonl`: one line an epoch or generation. ValueError: unknown stage."""
     return stage_dir(logdir, stage) / "log.jsonl"
 
 
@@ -58,8 +58,8 @@ def save_checkpoint(path: PathLike, payload: Mapping[str, Any]) -> None:
 
     Args:
         path: The file; its folder is made.
-        payload: Nested dicts, lists and tuples of tensors, numbers, strings, booleans and None. NumPy scalars and
-            arrays are stored as numbers and tensors. Tensors are stored on the CPU.
+        payload: Nested dicts, lists and tuples of tensors, numbers, strings, booleans and None. NumPy
+            scalars and arrays are stored as numbers and tensors. Tensors are stored on the CPU.
 
     Raises:
         CheckpointError: Something else stands in the payload (the message names where), or the disk refuses.
@@ -69,17 +69,16 @@ def save_checkpoint(path: PathLike, payload: Mapping[str, Any]) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _write_and_rename(target, plain)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
         raise CheckpointError(
-            f"{target}: the checkpoint cannot be written ({error.strerror or error}); free space there or choose "
-            "another logdir"
+            f"{target}: the checkpoint cannot be written ({error}); free space there or choose another logdir"
         ) from error
 
 
 def _write_and_rename(target: Path, payload: Any) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    name = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with name.open("wb") as stream:
             torch.save(payload, stream)
             stream.flush()
             os.fsync(stream.fileno())
@@ -106,8 +105,8 @@ def _plain(value: Any, where: str) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return torch.from_numpy(value.copy())
     raise CheckpointError(
-        f"{where} is a {type(value).__name__}, which a checkpoint cannot hold; store tensors, numbers, strings, "
-        "booleans or None"
+        f"{where} is a {type(value).__name__}, which a checkpoint cannot hold; store tensors, numbers, "
+        "strings, booleans or None"
     )
 
 
@@ -153,10 +152,9 @@ def _read(source: Path) -> Any:
     try:
         return torch.load(source, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
-        reason = str(error).strip().splitlines()
+        reason = [*str(error).strip().splitlines(), type(error).__name__][0]
         raise CheckpointError(
-            f"{source}: this is not a checkpoint of plain tensors ({reason[0] if reason else type(error).__name__}); "
-            f"{_mend(source)}"
+            f"{source}: this is not a checkpoint of plain tensors ({reason}); {_mend(source)}"
         ) from error
 
 
@@ -164,7 +162,8 @@ def _mend(path: Path) -> str:
     stage = path.parent.name
     if stage not in STAGES:
         return "name a checkpoint that training wrote (best.tar or checkpoint.tar)"
-    return f"train the {stage} stage first (--stage {_STAGE_FLAGS[stage]}), or name the logdir of a run that has it"
+    flag = f"--stage {_STAGE_FLAGS[stage]}"
+    return f"train the {stage} stage first ({flag}), or name the logdir of a run that has it"
 
 
 def load_weights(module: nn.Module, checkpoint: Mapping[str, Any], path: PathLike) -> None:
@@ -176,8 +175,8 @@ def load_weights(module: nn.Module, checkpoint: Mapping[str, Any], path: PathLik
         path: The checkpoint's file, for messages.
 
     Raises:
-        CheckpointError: A tensor is missing, has no place, or has another shape; the message names the tensor and
-            both shapes.
+        CheckpointError: A tensor is missing, has no place, or has another shape; the message names the tensor
+            and both shapes.
     """
     weights = {name.removeprefix(_COMPILED_PREFIX): value for name, value in checkpoint["state_dict"].items()}
     check_weights(module, weights, path)
@@ -190,24 +189,22 @@ def check_weights(module: nn.Module, weights: Mapping[str, Any], path: PathLike)
     own = {name.removeprefix(_COMPILED_PREFIX): value for name, value in module.state_dict().items()}
     for name, value in own.items():
         if name not in weights:
-            raise CheckpointError(f"{path}: the tensor {name!r} of {_kind(module)} is missing; {_other_run()}")
+            raise CheckpointError(f"{path}: {_kind(module)}'s tensor {name!r} is missing; {_OTHER_RUN}")
         shape = tuple(getattr(weights[name], "shape", ()))
         if shape != tuple(value.shape):
             raise CheckpointError(
-                f"{path}: the tensor {name!r} has the shape {shape} in the checkpoint and {tuple(value.shape)} in "
-                f"{_kind(module)}; {_other_run()}"
+                f"{path}: the tensor {name!r} has the shape {shape} in the checkpoint and "
+                f"{tuple(value.shape)} in {_kind(module)}; {_OTHER_RUN}"
             )
     extra = [name for name in weights if name not in own]
     if extra:
-        raise CheckpointError(f"{path}: the tensor {extra[0]!r} has no place in {_kind(module)}; {_other_run()}")
+        raise CheckpointError(
+            f"{path}: the tensor {extra[0]!r} has no place in {_kind(module)}; {_OTHER_RUN}"
+        )
 
 
 def _kind(module: nn.Module) -> str:
     return f"this {type(getattr(module, '_orig_mod', module)).__name__}"
-
-
-def _other_run() -> str:
-    return "use the sizes the checkpoint was trained with, or another logdir"
 
 
 class JsonlLog:
@@ -217,7 +214,7 @@ class JsonlLog:
         self.path = Path(path)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Appends one line; a number that is not finite is written as null. A line cut by a crash is dropped first."""
+        """Appends one line, a number that is not finite as null; drops a line cut by a crash first."""
         line = json.dumps(_json_value(record), allow_nan=False)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._drop_cut_line()
@@ -226,7 +223,7 @@ class JsonlLog:
             stream.flush()
 
     def rewind(self, field: str, last: float) -> None:
-        """Keeps the lines whose `field` is at most `last`: what a resumed run will write again must not stand twice."""
+        """Keeps the lines whose `field` is at most `last`, so that no resumed epoch stands twice."""
         if not self.path.exists():
             return
         kept = [record for record in read_jsonl(self.path) if record.get(field, last) <= last]
