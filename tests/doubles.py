@@ -1,7 +1,7 @@
-"""Stand-ins that count: an environment whose frames say what time it is, and rollouts made from the same rule.
+"""Stand-ins that count: an environment whose frames tell the time, and rollouts made by the same rule.
 
-The frame at time t of episode e is one flat colour, (t % 256, t // 256, e % 256), so it survives any
-resizing; `decode_time` and `decode_episode` read it back. The synthetic action at time t encodes t too.
+The frame at time t of episode e (in the environment: of seed e) is one flat colour,
+(t % 256, t // 256, e % 256), so it survives any resizing; `decode_time` and `decode_episode` read it back. The synthetic action at time t encodes t too.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ def decode_time(frame: npt.ArrayLike) -> int:
 
 
 def decode_episode(frame: npt.ArrayLike) -> int:
-    """The episode number (modulo 256) of a counting frame (H, W, 3)."""
+    """The episode number or seed (modulo 256) of a counting frame (H, W, 3)."""
     return int(np.asarray(frame)[0, 0, 2])
 
 
 class CountingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]]):
     """Counts its steps and remembers what was asked of it.
 
-    The observation after t steps is `counting_frame(t, episode)`, the reward of the step from t is t, and the
-    episode terminates after `length` steps, or is truncated after `truncate_at` ones.
+    The observation after t steps is `counting_frame(t, seed)` (0 for no seed), the reward of the step from t is
+    t, and the episode terminates after `length` steps, or is truncated after `truncate_at` ones.
 
     Attributes:
         seeds: the seed of each reset, in order (None where none was given).
@@ -64,11 +64,6 @@ class CountingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]]):
         self.actions: list[list[npt.NDArray[np.float32]]] = []
         self.time = 0
 
-    @property
-    def episode(self) -> int:
-        """The number of the running episode, from 0."""
-        return len(self.seeds) - 1
-
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
@@ -88,7 +83,7 @@ class CountingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]]):
         return self.render(), reward, self.time >= self.length, truncated, {}
 
     def render(self) -> npt.NDArray[np.uint8]:
-        return counting_frame(self.time, self.episode)
+        return counting_frame(self.time, (self.seeds[-1] if self.seeds else 0) or 0)
 
 
 def counting_rollout(length: int, action_size: int = 3, episode: int = 0, terminal: bool = True) -> Rollout:
