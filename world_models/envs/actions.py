@@ -1,0 +1,81 @@
+"""Policy output to native action and back: the only place that knows action spaces.
+
+Three forms of an action:
+  raw     what C gives, any real numbers (A,);
+  action  what files store, M reads and policies return: float32 (A,), a Box's own numbers or a one-hot row;
+  native  what `env.step` takes: the Box's array or a Discrete's integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gymnasium
+import numpy as np
+import torch
+
+from world_models.errors import ActionSpaceError
+from world_models.types import FloatArray
+
+
+def _clipped_tanh(raw: torch.Tensor) -> torch.Tensor:
+    return raw.tanh().clamp_min(0.0)
+
+
+# How C's output k becomes a number in [low, high] of a Box, by name.
+SQUASHES = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "clipped_tanh": _clipped_tanh}
+_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "clipped_tanh": (0.0, 1.0)}
+
+
+class ActionAdapter:
+    """Actions of one environment.
+
+    Args:
+        space: A bounded Box of one dimension, or Discrete.
+        squash: One name of `SQUASHES` a dimension; by default tanh over [low, high].
+        where: The environment's name, for messages.
+
+    Raises:
+        ActionSpaceError: for any other space.
+    """
+
+    def __init__(
+        self, space: gymnasium.Space[object], squash: Sequence[str] | None = None, where: str = "the environment"
+    ) -> None:
+        self.space = space
+        self.discrete = isinstance(space, gymnasium.spaces.Discrete)
+        if isinstance(space, gymnasium.spaces.Discrete):
+            self.size = int(space.n)
+            self._start = int(space.start)
+            self.low = np.zeros(self.size, np.float32)
+            self.high = np.ones(self.size, np.float32)
+        elif isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1 and space.is_bounded("both"):
+            self.size = int(space.shape[0])
+            self.low = space.low.astype(np.float32)
+            self.high = space.high.astype(np.float32)
+        else:
+            raise ActionSpaceError(
+                f"The action space of {where} is {space}: only Discrete and bounded one-dimensional Box "
+                "spaces can be driven; wrap the environment (gymnasium.wrappers.TransformAction)."
+            )
+        self._squash = list(squash) if squash is not None else ["tanh"] * self.size
+        if not self.discrete and len(self._squash) != self.size:
+            raise ActionSpaceError(f"{where} has {self.size} actions but {len(self._squash)} squashes are named.")
+
+    def from_raw(self, raw: torch.Tensor) -> torch.Tensor:
+        """C's output (n, A) as actions (n, A): squashed into the Box, or one-hot at the largest."""
+        if self.discrete:
+            return torch.nn.functional.one_hot(raw.argmax(-1), self.size).to(raw.dtype)
+        columns = []
+        for k, name in enumerate(self._squash):
+            bottom, top = _RANGES[name]
+            low, high = float(self.low[k]), float(self.high[k])
+            unit = (SQUASHES[name](raw[..., k]) - bottom) / (top - bottom)
+            columns.append(low + unit * (high - low) if (low, high) != (bottom, top) else SQUASHES[name](raw[..., k]))
+        return torch.stack(columns, dim=-1)
+
+    def native(self, actions: FloatArray) -> FloatArray | np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+        """Actions (n, A) as what `env.step` takes, stacked: (n, A) float32 inside the Box, or (n,) int64."""
+        if self.discrete:
+            return actions.argmax(-1).astype(np.int64) + self._start
+        return np.clip(actions, self.low, self.high).astype(np.float32)

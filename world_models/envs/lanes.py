@@ -1,0 +1,39 @@
+"""Lanes: the protocol that every batched environment meets.
+
+A lane is a place where one episode at a time runs. Lanes are reset and stepped by their indices, any
+subset at a time, so that each finishes at its own pace and takes its next episode at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from world_models.envs.actions import ActionAdapter
+from world_models.envs.registry import EnvSpec
+from world_models.types import FloatArray, IntArray, Step, UInt8Array
+
+
+class Lanes(Protocol):
+    """A batch of environments.
+
+    `num_lanes` is how many episodes can run at once; `backend` is "gymnasium", "envpool", ...; `spec` is
+    the environment's row in the registry; `actions` adapts its action space.
+    """
+
+    num_lanes: int
+    backend: str
+    spec: EnvSpec
+    actions: ActionAdapter
+
+    def announce(self, seeds: Sequence[int]) -> None:
+        """The seeds of all the episodes that will be reset next, in order; some backends need to know."""
+
+    def reset(self, lanes: IntArray, seeds: Sequence[int]) -> UInt8Array:
+        """Start a new episode of `seeds[i]` on lane `lanes[i]`; native frames (n, H, W, 3) uint8."""
+
+    def step(self, lanes: IntArray, actions: FloatArray) -> Step:
+        """One step of some lanes with actions (n, A) as `ActionAdapter` defines them."""
+
+    def close(self) -> None:
+        """Let the environments go; a second call does nothing."""

@@ -1,0 +1,83 @@
+"""The environment table: ids, aliases, backends, crops, squashes, caps."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+
+from world_models.errors import EnvironmentNameError, MissingDependencyError
+
+_LOG = logging.getLogger(__name__)
+_SAID: set[str] = set()
+
+ALIASES = {"CarRacing-v2": "CarRacing-v3"}
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """What the project knows of one environment beyond Gymnasium's own registry.
+
+    `rows` is how many pixel rows of a native frame are kept (None: all); `squash` names how C's outputs
+    become actions; `gas_bias` is what the correlated-noise policy's walk returns to, one number an action
+    in units of the action's range about its middle; `hopeless` is after how many steps without a positive
+    reward an episode may be given up while learning (None: never); `envpool` says that EnvPool has it.
+    """
+
+    env_id: str
+    rows: int | None = None
+    squash: tuple[str, ...] | None = None
+    drift: tuple[float, ...] | None = None
+    hopeless: int | None = None
+    envpool: bool = False
+
+
+# CarRacing's last 12 rows are the instrument panel, which the reference implementation cuts off as well.
+_KNOWN = {
+    "CarRacing-v3": EnvSpec(
+        "CarRacing-v3",
+        rows=84,
+        squash=("tanh", "sigmoid", "clipped_tanh"),
+        drift=(0.0, 0.1, -1.2),
+        hopeless=80,
+        envpool=True,
+    ),
+}
+
+
+def canonical_id(env_name: str) -> str:
+    """The id that is really made: an alias is replaced, and that is said once.
+
+    Raises:
+        EnvironmentNameError: Gymnasium does not know the id; the message has its own words and the nearest id.
+    """
+    env_id = ALIASES.get(env_name, env_name)
+    if env_id != env_name and env_name not in _SAID:
+        _SAID.add(env_name)
+        _LOG.warning("%s is retired; %s is used in its place.", env_name, env_id)
+    try:
+        gymnasium.spec(env_id)
+    except (gymnasium.error.Error, ModuleNotFoundError, ValueError) as error:
+        near = difflib.get_close_matches(env_id, list(gymnasium.registry), n=1, cutoff=0.4)
+        hint = f" The nearest id is {near[0]!r}." if near else ""
+        raise EnvironmentNameError(f"Environment {env_name!r} does not exist: {error}.{hint}") from None
+    return env_id
+
+
+def env_spec(env_name: str) -> EnvSpec:
+    """The table's row of an environment; any other Gymnasium id gets the plain defaults."""
+    env_id = canonical_id(env_name)
+    return _KNOWN.get(env_id, EnvSpec(env_id))
+
+
+def make_gym(env_name: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+    """`gymnasium.make` by id or alias, ready to give rgb pictures."""
+    env_id = canonical_id(env_name)
+    kwargs.setdefault("render_mode", "rgb_array")
+    try:
+        return gymnasium.make(env_id, **kwargs)
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise MissingDependencyError(f"{env_id} needs a package that is not installed: {error}") from error
