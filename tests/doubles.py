@@ -1,7 +1,8 @@
 """Stand-ins that count: an environment whose frames tell the time, and rollouts made by the same rule.
 
 The frame at time t of episode e (in the environment: of seed e) is one flat colour,
-(t % 256, t // 256, e % 256), so it survives any resizing; `decode_time` and `decode_episode` read it back. The synthetic action at time t encodes t too.
+(t % 256, t // 256, e % 256), so it survives any resizing; `decode_time` and `decode_episode` read it back.
+The synthetic action at time t encodes t too.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def decode_episode(frame: npt.ArrayLike) -> int:
 class CountingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]]):
     """Counts its steps and remembers what was asked of it.
 
-    The observation after t steps is `counting_frame(t, seed)` (0 for no seed), the reward of the step from t is
-    t, and the episode terminates after `length` steps, or is truncated after `truncate_at` ones.
+    The observation after t steps is `counting_frame(t, seed)` (0 for no seed), the reward of the step from t
+    is t, and the episode terminates after `length` steps, or is truncated after `truncate_at` ones.
 
     Attributes:
         seeds: the seed of each reset, in order (None where none was given).

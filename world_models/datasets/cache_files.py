@@ -1,0 +1,260 @@
+"""What lies in a cache folder: four raw files in which rollouts follow each other, and an index.
+
+index.json alone says what is there: which rollout file (name, size, time of change) lies at which rows. New
+files are added behind the others; bytes that the index does not mention do not count. So a build that was
+stopped half-way is no error, it only has less left to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from world_models.datasets.npz import replacing
+from world_models.datasets.rollout_files import DTYPES, read_rollout
+from world_models.errors import DataError
+from world_models.types import FRAME_SHAPE, Rollout
+
+try:
+    import fcntl
+except ImportError:  # Windows: two builds at once are then up to the user
+    fcntl = None  # type: ignore[assignment]
+
+Progress = Callable[[int, int], None]
+"""Called with (files done, files in all) while a cache is made."""
+
+_VERSION = 1
+_COMMIT_EVERY = 64  # files between two writings of the index: what a power cut costs at most
+_PARTS = {
+    "observations": "frames.u8",
+    "actions": "actions.f32",
+    "rewards": "rewards.f32",
+    "terminals": "terminals.f32",
+}
+
+
+@dataclass(frozen=True)
+class CachedFile:
+    """Where one rollout file lies (rows offset : offset + length), and what the file looked like then."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    length: int = 0
+    offset: int = 0
+
+    def same_file(self, other: CachedFile) -> bool:
+        """Whether both describe the same bytes, as far as name, size and time of change tell."""
+        return (self.name, self.size, self.mtime_ns) == (other.name, other.size, other.mtime_ns)
+
+
+@dataclass
+class CacheIndex:
+    """The files of a cache, in the order of their rows, and how many columns their actions have."""
+
+    files: list[CachedFile] = field(default_factory=list)
+    action_size: int = 0
+
+    @property
+    def rows(self) -> int:
+        """N, the rows of all files."""
+        return self.files[-1].offset + self.files[-1].length if self.files else 0
+
+    def shape(self, part: str) -> tuple[int, ...]:
+        """The shape of a part of the cache: (N, ...)."""
+        tails = {"observations": FRAME_SHAPE, "actions": (self.action_size,)}
+        return (self.rows, *tails.get(part, ()))
+
+    def nbytes(self, part: str) -> int:
+        """How many bytes of a part's file the index speaks for."""
+        return int(np.prod(self.shape(part))) * np.dtype(DTYPES[part]).itemsize
+
+
+def map_part(folder: Path, part: str, index: CacheIndex) -> np.memmap[Any, Any]:
+    """A read-only memory map of one part of the cache in `folder`."""
+    return np.memmap(folder / _PARTS[part], dtype=DTYPES[part], mode="r", shape=index.shape(part))
+
+
+def bring_up_to_date(
+    root: Path, folder: Path, files: Sequence[Path], partial: bool, progress: Progress | None
+) -> tuple[list[str], CacheIndex]:
+    """Makes the cache in `folder` hold `files`, with as little reading as will do.
+
+    Args:
+        root: the data folder, from which names are told.
+        folder: the cache folder; it is made.
+        files: the rollout files wanted, in order.
+        partial: keep other files that are still as they were; else the cache holds `files` alone, in order.
+        progress: called with (files done, files in all).
+
+    Returns:
+        The names of `files`, and the index.
+
+    Raises:
+        DataError: a rollout breaks the schema, or the cache cannot be written.
+    """
+    try:
+        wanted = [_describe(root, os.path.relpath(file, root)) for file in files]
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            index = _Builder(root, folder, progress).build(wanted, partial)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: the frame cache cannot be made ({error}); it needs 12,288 bytes of free space "
+            "a frame, in a folder that can be written to"
+        ) from error
+    return [entry.name for entry in wanted], index
+
+
+class _Builder:
+    """Builds one cache; holds one rollout in memory at a time."""
+
+    def __init__(self, root: Path, folder: Path, progress: Progress | None) -> None:
+        self.root = root
+        self.folder = folder
+        self.progress = progress
+
+    def build(self, wanted: list[CachedFile], partial: bool) -> CacheIndex:
+        held = _read_index(self.folder)
+        if partial:
+            still = [entry for entry in held.files if _unchanged(self.root, entry)]
+            names = {entry.name for entry in still}
+            wanted = still + [entry for entry in dict.fromkeys(wanted) if entry.name not in names]
+        kept = len(held.files)
+        if kept <= len(wanted) and all(map(CachedFile.same_file, held.files, wanted)):
+            return self._append(held, wanted[kept:])
+        return self._rebuild(held, wanted)
+
+    def _append(self, index: CacheIndex, new: list[CachedFile]) -> CacheIndex:
+        """Adds files behind those that are held; what is done stays done when it is stopped."""
+        if not new:
+            return index
+        if not index.files:
+            _index_path(self.folder).unlink(missing_ok=True)  # one that was refused, if any
+        with ExitStack() as stack:
+            outputs = {part: stack.enter_context(_open_end(self.folder, part, index)) for part in _PARTS}
+            try:
+                for count, entry in enumerate(new, start=1):
+                    self._add(index, outputs, entry, read_rollout(self.root / entry.name))
+                    self._tell(len(index.files), len(index.files) + len(new) - count)
+                    if count % _COMMIT_EVERY == 0:
+                        _commit(self.folder, index, outputs)
+            finally:
+                _commit(self.folder, index, outputs)
+        return index
+
+    def _rebuild(self, held: CacheIndex, wanted: list[CachedFile]) -> CacheIndex:
+        """Writes all parts anew; rows of files that have not changed are copied from the old ones."""
+        known = {entry.name: entry for entry in held.files}
+        old = {part: map_part(self.folder, part, held) for part in _PARTS}
+        index = CacheIndex()
+        with ExitStack() as stack:
+            # Left in reverse order, so the old index is gone before the first part is replaced.
+            outputs = {part: stack.enter_context(replacing(self.folder / _PARTS[part])) for part in _PARTS}
+            for entry in wanted:
+                before = known.get(entry.name)
+                same = before is not None and before.same_file(entry)
+                rollout = _slice(old, before) if before and same else read_rollout(self.root / entry.name)
+                self._add(index, outputs, entry, rollout)
+                self._tell(len(index.files), len(wanted))
+            _index_path(self.folder).unlink(missing_ok=True)
+        _commit(self.folder, index, {})
+        return index
+
+    def _add(
+        self, index: CacheIndex, outputs: dict[str, IO[bytes]], entry: CachedFile, rollout: Rollout
+    ) -> None:
+        size = rollout.actions.shape[1]
+        if index.files and size != index.action_size:
+            raise DataError(
+                f"{self.root / entry.name}: actions have {size} columns and those of {index.files[0].name} "
+                f"{index.action_size}; keep rollouts of different environments in different folders"
+            )
+        for part, output in outputs.items():
+            output.write(np.ascontiguousarray(getattr(rollout, part)).data)
+        entry = replace(entry, length=len(rollout), offset=index.rows)
+        index.action_size = size
+        index.files.append(entry)
+
+    def _tell(self, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(done, total)
+
+
+def _slice(parts: dict[str, np.memmap[Any, Any]], entry: CachedFile) -> Rollout:
+    rows = slice(entry.offset, entry.offset + entry.length)
+    return Rollout(**{part: array[rows] for part, array in parts.items()})
+
+
+def _describe(root: Path, name: str) -> CachedFile:
+    path = root / name
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such rollout file; leave it out, or collect it again")
+    status = path.stat()
+    return CachedFile(Path(name).as_posix(), status.st_size, status.st_mtime_ns)
+
+
+def _unchanged(root: Path, entry: CachedFile) -> bool:
+    return (root / entry.name).is_file() and _describe(root, entry.name).same_file(entry)
+
+
+def _index_path(folder: Path) -> Path:
+    return folder / "index.json"
+
+
+def _read_index(folder: Path) -> CacheIndex:
+    """The index of a cache folder; an empty one where there is none, or it does not fit the parts."""
+    try:
+        stored = json.loads(_index_path(folder).read_text(encoding="utf-8"))
+        if stored["version"] != _VERSION:
+            return CacheIndex()
+        index = CacheIndex([CachedFile(**entry) for entry in stored["files"]], int(stored["action_size"]))
+        whole = all((folder / name).stat().st_size >= index.nbytes(part) for part, name in _PARTS.items())
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return CacheIndex()
+    return index if whole else CacheIndex()
+
+
+@contextmanager
+def _open_end(folder: Path, part: str, index: CacheIndex) -> Iterator[IO[bytes]]:
+    """Opens a part for writing behind the rows of `index`; leftovers of a stopped build are cut off."""
+    path = folder / _PARTS[part]
+    if not index.files:
+        # A new file, not a shortened one: another process may still have the old one mapped.
+        path.unlink(missing_ok=True)
+        path.touch()
+    with path.open("r+b") as output:
+        output.truncate(index.nbytes(part))
+        output.seek(index.nbytes(part))
+        yield output
+
+
+def _commit(folder: Path, index: CacheIndex, outputs: dict[str, IO[bytes]]) -> None:
+    """Makes what was written count: the parts first, then the index that speaks of them."""
+    for output in outputs.values():
+        output.flush()
+        os.fsync(output.fileno())
+    if index.files:
+        stored = {
+            "version": _VERSION,
+            "action_size": index.action_size,
+            "files": [asdict(entry) for entry in index.files],
+        }
+        with replacing(_index_path(folder)) as file:
+            file.write(json.dumps(stored).encode())
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lets one process at a time work on a cache folder; the others wait."""
+    with (folder / ".lock").open("w") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
