@@ -30,7 +30,8 @@ TABLES = {
     },
     WMControllerConfig: {
         "latent_size": 32, "hidden_size": 200, "action_size": 3, "env_name": "CarRacing-v2",
-        "logdir": "results", "n_samples": 4, "pop_size": 10, "target_return": 950.0, "max_workers": 32, "display": True,
+        "logdir": "results", "n_samples": 4, "pop_size": 10, "target_return": 950.0, "max_workers": 32,
+        "display": True,
         "time_limit": 1000,
     },
 }  # fmt: skip
