@@ -1,0 +1,268 @@
+"""What training reads from: batches of frames for V, batches of windows for M, all through memory maps.
+
+Each loader is an iterable over one epoch. The order of an epoch follows from (seed, epoch) alone, so a run
+that was stopped and goes on sees the same batches as one that was not: call `set_epoch` before each epoch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from world_models.datasets.frame_cache import FrameCache
+from world_models.datasets.latents import Latents
+from world_models.datasets.transforms import Transform, transformed_frame
+from world_models.errors import ConfigError, DataError
+from world_models.types import IntArray
+
+
+class FrameBatches:
+    """Batches of frames for V, shuffled over all frames of the chosen files.
+
+    Iterating gives uint8 tensors (B, 64, 64, 3); the last batch of an epoch may be smaller. Within a batch
+    the frames stand in the order in which they lie on the disk.
+
+    Args:
+        cache: where the frames are.
+        file_indices: which of the cache's files.
+        batch_size: B.
+        shuffle: a new order for each epoch; else the order of the files.
+        seed: of the order, with the epoch.
+        transform: called as `transform(image=frame)["image"]` on each frame; gives 64x64 RGB.
+        max_batches: end an epoch after so many batches.
+    """
+
+    def __init__(
+        self,
+        cache: FrameCache,
+        file_indices: Sequence[int],
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        transform: Transform | None = None,
+        max_batches: int | None = None,
+    ) -> None:
+        _check_positive(batch_size=batch_size, max_batches=max_batches)
+        self.cache = cache
+        self.rows = cache.rows_of(file_indices)
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.transform = transform
+        self.max_batches = max_batches
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the epoch that the next iteration gives."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return _count_batches(len(self.rows), self.batch_size, self.max_batches)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        rows = self.rows
+        if self.shuffle:
+            rows = _generator(self.seed, self.epoch).permutation(rows)
+        for batch in range(len(self)):
+            chosen = np.sort(rows[batch * self.batch_size : (batch + 1) * self.batch_size])
+            yield self._transformed(self.cache.gather(chosen))
+
+    def _transformed(self, frames: torch.Tensor) -> torch.Tensor:
+        if self.transform is None:
+            return frames
+        transform = self.transform
+        return torch.from_numpy(np.stack([transformed_frame(transform, frame) for frame in frames.numpy()]))
+
+
+class WindowBatches(ABC):
+    """Batches of windows of seq_len + 1 rows that never cross an episode; what a row is, subclasses say.
+
+    With `shuffle`, each epoch cuts each episode from another starting row on into windows that do not
+    overlap, and puts all windows in a random order; without, they are cut from row 0 on and stay in order.
+    An episode of less than seq_len + 1 rows gives none. Loaders of equal lengths, episodes, sizes and seed
+    give the same windows in the same order, whatever their rows are.
+
+    Args:
+        lengths: (E,) rows of each episode.
+        offsets: (E,) the row at which each begins.
+        episodes: which of them to use.
+        batch_size: B; the last batch of an epoch may be smaller.
+        seq_len: T; a window has T transitions, and T + 1 rows.
+        seed: of the windows and their order, with the epoch.
+        shuffle: see above.
+        device: where the tensors are wanted.
+        max_batches: end an epoch after so many batches.
+
+    Raises:
+        DataError: not one of the episodes is long enough.
+    """
+
+    def __init__(
+        self,
+        lengths: IntArray,
+        offsets: IntArray,
+        episodes: Sequence[int],
+        batch_size: int,
+        seq_len: int,
+        seed: int,
+        shuffle: bool,
+        device: torch.device | str,
+        max_batches: int | None,
+    ) -> None:
+        _check_positive(batch_size=batch_size, seq_len=seq_len, max_batches=max_batches)
+        chosen = np.asarray(episodes, dtype=np.int64)
+        long_enough = chosen[lengths[chosen] > seq_len]
+        _check_some_left(lengths[chosen], len(long_enough), seq_len)
+        self._lengths, self._offsets = lengths[long_enough], offsets[long_enough]
+        self.batch_size = batch_size
+        self.seq_len = seq_len
+        self.seed = seed
+        self.shuffle = shuffle
+        self.device = torch.device(device)
+        self.max_batches = max_batches
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the epoch that the next iteration gives; the number of batches may change with it."""
+        self.epoch = epoch
+        rng = _generator(self.seed, epoch) if self.shuffle else None
+        self._starts = cut_windows(self._lengths, self._offsets, self.seq_len, rng)
+
+    def __len__(self) -> int:
+        return _count_batches(len(self._starts), self.batch_size, self.max_batches)
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        starts = self._starts
+        steps = np.arange(self.seq_len + 1)
+        for batch in range(len(self)):
+            chosen = starts[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield self._batch(chosen[:, None] + steps)
+
+    @abstractmethod
+    def _batch(self, rows: IntArray) -> dict[str, torch.Tensor]:
+        """The batch of the windows `rows` (B, T + 1)."""
+
+
+class SequenceBatches(WindowBatches):
+    """Batches of windows of latents for M; everything lies on `device` from the start.
+
+    Iterating gives dicts of float32 tensors: latent_mu, latent_logsigma (B, T + 1, Z); action (B, T, A);
+    reward, terminal (B, T). Row t of action, reward and terminal is the transition from latent t to t + 1.
+    The arguments are those of `WindowBatches`; lengths and offsets are those of `latents`.
+    """
+
+    def __init__(
+        self,
+        latents: Latents,
+        episodes: Sequence[int],
+        batch_size: int,
+        seq_len: int,
+        seed: int,
+        shuffle: bool,
+        device: torch.device | str = "cpu",
+        max_batches: int | None = None,
+    ) -> None:
+        super().__init__(
+            latents.lengths,
+            latents.offsets,
+            episodes,
+            batch_size,
+            seq_len,
+            seed,
+            shuffle,
+            device,
+            max_batches,
+        )
+        self._windows = {"latent_mu": latents.mu, "latent_logsigma": latents.logsigma}
+        self._steps = {"action": latents.actions, "reward": latents.rewards, "terminal": latents.terminals}
+        self._tensors = {
+            name: torch.from_numpy(array).to(self.device)
+            for name, array in (self._windows | self._steps).items()
+        }
+
+    def _batch(self, rows: IntArray) -> dict[str, torch.Tensor]:
+        all_rows = torch.from_numpy(rows).to(self.device)
+        return {
+            name: tensor[all_rows if name in self._windows else all_rows[:, :-1]]
+            for name, tensor in self._tensors.items()
+        }
+
+
+class FrameSequenceBatches(WindowBatches):
+    """The same windows in the same order as `SequenceBatches`, with frames in place of the latents.
+
+    Iterating gives dicts: frames uint8 (B, T + 1, 64, 64, 3), and action, reward, terminal as there. The
+    arguments are those of `WindowBatches`; lengths and offsets are those of `cache`.
+    """
+
+    def __init__(
+        self,
+        cache: FrameCache,
+        episodes: Sequence[int],
+        batch_size: int,
+        seq_len: int,
+        seed: int,
+        shuffle: bool,
+        device: torch.device | str = "cpu",
+        max_batches: int | None = None,
+    ) -> None:
+        super().__init__(
+            cache.lengths, cache.offsets, episodes, batch_size, seq_len, seed, shuffle, device, max_batches
+        )
+        self._cache = cache
+
+    def _batch(self, rows: IntArray) -> dict[str, torch.Tensor]:
+        steps = {
+            "action": self._cache.actions,
+            "reward": self._cache.rewards,
+            "terminal": self._cache.terminals,
+        }
+        batch = {"frames": self._cache.gather(rows)}
+        batch |= {name: torch.from_numpy(np.asarray(array)[rows[:, :-1]]) for name, array in steps.items()}
+        return {name: tensor.to(self.device) for name, tensor in batch.items()}
+
+
+def cut_windows(
+    lengths: IntArray, offsets: IntArray, seq_len: int, rng: np.random.Generator | None
+) -> IntArray:
+    """The first rows of windows of seq_len + 1 rows, for episodes that are all long enough.
+
+    Windows do not overlap. With `rng` each episode is cut from a random row on (never so late that a whole
+    window could stand before it) and the windows are shuffled; without it, from its first row on, in order.
+    """
+    span = seq_len + 1
+    phases = np.zeros_like(lengths)
+    if rng is not None:
+        phases = rng.integers(0, np.minimum(lengths - span, seq_len), endpoint=True)
+    counts = (lengths - phases) // span
+    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts: IntArray = np.repeat(offsets + phases, counts) + place * span
+    return starts if rng is None else rng.permutation(starts)
+
+
+def _generator(seed: int, epoch: int) -> np.random.Generator:
+    return np.random.default_rng([seed, epoch])
+
+
+def _count_batches(items: int, batch_size: int, max_batches: int | None) -> int:
+    batches = -(-items // batch_size)
+    return batches if max_batches is None else min(batches, max_batches)
+
+
+def _check_positive(**values: int | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} is {value}; give 1 or more")
+
+
+def _check_some_left(lengths: IntArray, left: int, seq_len: int) -> None:
+    if left == 0:
+        longest = int(lengths.max()) if len(lengths) else 0
+        raise DataError(
+            f"none of the {len(lengths)} episodes has the {seq_len + 1} rows that seq_len = {seq_len} needs "
+            f"(the longest has {longest}); lower seq_len to {max(longest - 1, 1)} or less, or collect longer "
+            "episodes"
+        )
