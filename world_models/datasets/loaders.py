@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
+from world_models.datasets.checks import check_at_least_1
 from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.latents import Latents
 from world_models.datasets.transforms import Transform, transformed_frame
-from world_models.errors import ConfigError, DataError
+from world_models.errors import DataError
 from world_models.types import IntArray
 
 
@@ -254,8 +255,8 @@ def _count_batches(items: int, batch_size: int, max_batches: int | None) -> int:
 
 def _check_positive(**values: int | None) -> None:
     for name, value in values.items():
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} is {value}; give 1 or more")
+        if value is not None:
+            check_at_least_1(name, value)
 
 
 def _check_some_left(lengths: IntArray, left: int, seq_len: int) -> None:

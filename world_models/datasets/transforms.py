@@ -13,7 +13,7 @@ from world_models.types import FRAME_SHAPE, UInt8Array
 
 
 class Transform(Protocol):
-    """Anything called as albumentations' `A.Compose`: image uint8 (H, W, 3) in, a mapping with "image" out."""
+    """Anything called like albumentations' `A.Compose`: image uint8 (H, W, 3) in, {"image": ...} out."""
 
     def __call__(self, *, image: UInt8Array) -> Mapping[str, Any]:
         """Gives {"image": ...}: an array (H, W, 3), or a tensor (3, H, W) as `ToTensorV2` makes it."""
