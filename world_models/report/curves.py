@@ -162,15 +162,15 @@ def carracing_reference() -> Line:
 
 
 def draw(chart: Chart, theme: Theme = LIGHT) -> bytes:
-    """The chart as a PNG with a transparent ground, 920 pixels wide."""
-    figure = Figure(figsize=(4.6, 3.0), layout="constrained")
+    """The chart as a PNG with a transparent ground, 736 pixels wide."""
+    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for index, each in enumerate(chart.lines):
         _draw_line(axes, each, theme.muted if each.muted else theme.lines[index % len(theme.lines)])
     _dress(axes, chart, theme)
     png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=200, transparent=True, metadata={"Software": None})
+    figure.savefig(png, format="png", dpi=160, transparent=True, metadata={"Software": None})
     return png.getvalue()
 
 
@@ -190,7 +190,7 @@ def _dress(axes: Axes, chart: Chart, theme: Theme) -> None:
     if chart.log_x and all(min(each.x) > 0 for each in chart.lines):
         axes.set_xscale("log")
     elif chart.x_label in ("epoch", "generation"):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
     axes.set_title(chart.title, color=theme.ink, fontsize=10, loc="left")
     axes.set_xlabel(chart.x_label, color=theme.ink, fontsize=8.5)
     axes.tick_params(colors=theme.ink, labelsize=8, length=0, which="both")
@@ -200,4 +200,18 @@ def _dress(axes: Axes, chart: Chart, theme: Theme) -> None:
         spine.set_visible(name == "bottom")
         spine.set_color(theme.grid)
     if len(chart.lines) > 1:
-        axes.legend(frameon=False, fontsize=8, labelcolor=theme.ink)
+        _legend(axes, chart, theme)
+
+
+def _legend(axes: Axes, chart: Chart, theme: Theme) -> None:
+    # Below the axes, where it covers no line.
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    short = sum(len(each.label) for each in chart.lines) < 50
+    figure.legend(
+        loc="outside lower left",
+        ncols=len(chart.lines) if short else 1,
+        frameon=False,
+        fontsize=8,
+        labelcolor=theme.ink,
+    )

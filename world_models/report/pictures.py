@@ -14,7 +14,7 @@ from world_models.types import UInt8Array
 
 _SCALE = 2  # a 64-pixel frame becomes 128 pixels
 _GAP = 6
-_LABEL = 22
+_LABEL = 30
 _GREY = (128, 136, 146, 255)  # readable on white and on black
 
 
@@ -39,7 +39,7 @@ def sheet(rows: Sequence[tuple[str, UInt8Array]], scale: int = _SCALE) -> Image.
     canvas = Image.new("RGBA", (count * cell[0] - _GAP, len(rows) * row_height - _GAP), (0, 0, 0, 0))
     pen = ImageDraw.Draw(canvas)
     for index, (name, frames) in enumerate(rows):
-        pen.text((0, index * row_height + 2), name, fill=_GREY, font=ImageFont.load_default(14))
+        pen.text((0, index * row_height + 2), name, fill=_GREY, font=ImageFont.load_default(20))
         for column, frame in enumerate(frames):
             picture = Image.fromarray(frame).resize((width * scale, height * scale), Image.Resampling.NEAREST)
             canvas.paste(picture, (column * cell[0], index * row_height + _LABEL))

@@ -8,7 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from world_models.errors import DataError, MissingDependencyError
+from world_models.envs.frames import resize_frames
+from world_models.envs.registry import env_spec
+from world_models.errors import DataError, EnvironmentNameError, MissingDependencyError
 from world_models.report import curves, page, pictures, video
 from world_models.report.dream import dream_beside, reconstruct
 from world_models.report.run import Run
@@ -61,19 +63,32 @@ def _times(summary: Mapping[str, Any]) -> list[str]:
 def _episode(run: Run, folder: Path, frames: UInt8Array | None, reconstructions: UInt8Array | None) -> str:
     if frames is None or not len(frames):
         return page.note("No episode was recorded for this report.")
-    if reconstructions is None and run.vae is not None and frames.shape[1:3] == (FRAME_SIZE, FRAME_SIZE):
-        reconstructions = reconstruct(run.vae, frames)
-    tracks = [frames] if reconstructions is None else [frames, reconstructions]
-    shown = list(video.side_by_side(tracks))
+    seen = frames[:, : _rows(run, frames)]
+    if reconstructions is None and run.vae is not None:
+        reconstructions = reconstruct(run.vae, resize_frames(seen))
+    tracks = [seen] if reconstructions is None else [seen, reconstructions]
     try:
-        path = video.write_video(folder / "episode.mp4", shown)
+        path = video.write_video(folder / "episode.mp4", video.side_by_side(tracks))
     except MissingDependencyError as error:
         return page.note(f"No video: {error}")
-    poster = pictures.png(Image.fromarray(shown[len(shown) // 3]))
-    beside = (
-        "" if reconstructions is None else " Left, the environment's own picture; right, V's reconstruction."
+    third = len(frames) // 3  # past the opening, where the camera may still be moving in
+    poster = next(video.side_by_side([track[third : third + 1] for track in tracks]))
+    beside = "" if reconstructions is None else " Left, what the agent is shown; right, what V keeps of it."
+    return page.video(
+        path.read_bytes(),
+        pictures.png(Image.fromarray(poster)),
+        f"One episode, {len(frames)} frames.{beside}",
     )
-    return page.video(path.read_bytes(), poster, f"One whole episode, {len(frames)} frames.{beside}")
+
+
+def _rows(run: Run, frames: UInt8Array) -> int | None:
+    """How many rows of these native frames the agent sees; None for all, as for frames of the stored size."""
+    if run.env_name is None or frames.shape[1:3] == (FRAME_SIZE, FRAME_SIZE):
+        return None
+    try:
+        return env_spec(run.env_name).rows
+    except EnvironmentNameError:  # an id that only the training process had registered
+        return None
 
 
 def vae_section(run: Run, folder: Path) -> page.Section:

@@ -17,11 +17,12 @@ _GAP = 8
 _GROUND = 24  # a dark grey between the pictures, which suits light and dark pages
 
 
-def side_by_side(tracks: Sequence[UInt8Array], height: int = 384) -> Iterator[UInt8Array]:
-    """One picture a frame: the tracks' frames of one moment, enlarged to `height`, beside each other.
+def side_by_side(tracks: Sequence[UInt8Array], height: int = 336) -> Iterator[UInt8Array]:
+    """One picture a frame: the tracks' frames of a moment side by side, in the first track's proportions.
 
     Args:
-        tracks: Frames (T, H, W, 3) uint8 of each track, of equal T; H and W may differ between tracks.
+        tracks: Frames (T, H, W, 3) uint8 of each track, of equal T; H and W may differ: a stored frame is
+            stretched back to the native frame's proportions.
         height: Of the pictures, in pixels.
 
     Raises:
@@ -38,12 +39,12 @@ def side_by_side(tracks: Sequence[UInt8Array], height: int = 384) -> Iterator[UI
             f"tracks of {[len(frames) for frames in tracks]} frames cannot stand side by side: "
             "give a frame of each for every moment."
         )
-    return (_join([_enlarge(frame, height) for frame in moment]) for moment in zip(*tracks, strict=True))
+    size = (round(tracks[0].shape[2] * height / tracks[0].shape[1]), height)
+    return (_join([_enlarge(frame, size) for frame in moment]) for moment in zip(*tracks, strict=True))
 
 
-def _enlarge(frame: UInt8Array, height: int) -> UInt8Array:
-    width = round(frame.shape[1] * height / frame.shape[0])
-    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.NEAREST))
+def _enlarge(frame: UInt8Array, size: tuple[int, int]) -> UInt8Array:
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.NEAREST))
 
 
 def _join(pictures: Sequence[UInt8Array]) -> UInt8Array:
@@ -99,7 +100,7 @@ def _encode(path: Path, first: UInt8Array, rest: Iterable[UInt8Array], fps: floa
         codec="libx264",
         pix_fmt_out="yuv420p",  # the only one that every player knows
         macro_block_size=2,
-        output_params=["-crf", "26", "-preset", "fast", "-movflags", "+faststart"],
+        output_params=["-crf", "26", "-preset", "veryfast", "-movflags", "+faststart"],
         ffmpeg_log_level="error",
     )
     writer.send(None)

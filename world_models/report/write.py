@@ -32,7 +32,7 @@ def write_report(
             `backend`, `seconds` by stage), each optional; by default those of
             `<logdir>/summary.json`, where there is one.
         episode_frames: Native frames (T, H, W, 3) uint8 of one episode, for the video.
-        reconstructions: V's picture (T, h, w, 3) uint8 of each; made here where the frames are 64x64.
+        reconstructions: V's picture (T, h, w, 3) uint8 of each; made here where it is None and V is there.
 
     Returns:
         The path of index.html.
@@ -50,9 +50,7 @@ def write_report(
         sections.mdrnn_section(run, folder),
         sections.ctrl_section(run, folder),
     ]
-    html = page.page(
-        _title(run), f"Run {run.logdir.name}", parts, "Written by world-models. Ha & Schmidhuber, 2018."
-    )
+    html = page.page(_title(run), str(run.logdir), parts, "Written by world-models. Ha & Schmidhuber, 2018.")
     target = folder / "index.html"
     temporary = folder / ".index.html.part"
     temporary.write_text(html, encoding="utf-8")
