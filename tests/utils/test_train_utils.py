@@ -98,7 +98,8 @@ def test_a_setting_that_cannot_work_is_a_value_error_that_names_it(make, wrong):
 
 
 @pytest.mark.parametrize("wrong", [
-    {"factor": 1.0}, {"factor": 0.0}, {"cooldown": -1}, {"eps": -1.0}, {"min_lr": [0.0, 0.0]}, {"min_lr": -1.0},
+    {"factor": 1.0}, {"factor": 0.0}, {"cooldown": -1}, {"eps": -1.0}, {"min_lr": [0.0, 0.0]},
+    {"min_lr": -1.0},
 ])  # fmt: skip
 def test_a_scheduler_setting_that_cannot_work_is_a_value_error(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
