@@ -1,0 +1,92 @@
+"""Where evolution searches: C's own parameters, or the whitened principal components of [z, h].
+
+In the whitened space every coordinate moves the action by about as much as any other, which isotropic
+first steps need: the raw components of [z, h] differ in scale by orders of magnitude and are correlated.
+A candidate is folded back into the plain linear layer, so nothing else knows of the space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from world_models.errors import ConfigError
+from world_models.types import DoubleArray
+
+
+@dataclass(frozen=True)
+class WhitenedSpace:
+    """Linear controllers over k whitened components: x is (A, k) weights then (A,) biases, flat.
+
+    center: (D,) mean of [z, h]; components: (k, D) rows that map a deviation from it to unit-variance
+    coordinates; action_size: A.
+    """
+
+    center: DoubleArray
+    components: DoubleArray
+    action_size: int
+
+    @classmethod
+    def fit(cls, states: npt.NDArray[np.floating[Any]], components: int, action_size: int) -> WhitenedSpace:
+        """The first `components` principal components of states [z, h] (n, D), scaled to unit variance."""
+        states = np.asarray(states, dtype=np.float64)
+        if components > min(states.shape):
+            raise ConfigError(
+                f"components={components} of [z, h] were asked for, but {states.shape[0]} states of "
+                f"{states.shape[1]} numbers have only {min(states.shape)}: lower it or collect more data."
+            )
+        center = states.mean(0)
+        values, vectors = np.linalg.eigh(np.cov(states - center, rowvar=False))
+        order = np.argsort(values)[::-1][:components]
+        scale = np.sqrt(np.maximum(values[order], 1e-8))
+        basis = vectors[:, order]
+        basis = basis * np.sign(basis[np.abs(basis).argmax(0), range(components)])  # eigh's signs are arbitrary
+        return cls(center, (basis / scale).T, action_size)
+
+    @property
+    def size(self) -> int:
+        """Numbers to find: A (k + 1)."""
+        return self.action_size * (len(self.components) + 1)
+
+    def to_parameters(self, x: DoubleArray) -> DoubleArray:
+        """Flat parameters of the linear layer (..., P) for search points (..., A (k + 1))."""
+        k = len(self.components)
+        inner = x[..., : self.action_size * k].reshape(*x.shape[:-1], self.action_size, k)
+        weight = inner @ self.components
+        bias = x[..., self.action_size * k :] - weight @ self.center
+        return np.concatenate([weight.reshape(*x.shape[:-1], -1), bias], axis=-1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain arrays."""
+        return {"center": self.center, "components": self.components, "action_size": self.action_size}
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any]) -> WhitenedSpace:
+        """The inverse of `state_dict`."""
+        return cls(np.asarray(state["center"]), np.asarray(state["components"]), int(state["action_size"]))
+
+
+@dataclass(frozen=True)
+class PlainSpace:
+    """C's own flat parameters, of any architecture."""
+
+    size: int
+
+    def to_parameters(self, x: DoubleArray) -> DoubleArray:
+        """The point itself."""
+        return x
+
+    def state_dict(self) -> dict[str, Any]:
+        """The size alone."""
+        return {"size": self.size}
+
+
+Space = WhitenedSpace | PlainSpace
+
+
+def space_from_state_dict(state: dict[str, Any]) -> Space:
+    """The space that a checkpoint was searched in."""
+    return WhitenedSpace.from_state_dict(state) if "components" in state else PlainSpace(int(state["size"]))
