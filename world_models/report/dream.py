@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from world_models.errors import DataError
+from world_models.errors import CheckpointError, DataError
 from world_models.models.mdrnn import MDRNN, MDRNNCell
 from world_models.types import FloatArray, MemoryState, Mixture, Rollout, UInt8Array
 from world_models.vision.frames import frames_from_images, images_from_frames
@@ -109,10 +109,15 @@ def dream_beside(
 
     Raises:
         DataError: The rollout has fewer than two steps, or its actions are not of M's size.
+        CheckpointError: V and M have other latent sizes.
     """
     if len(rollout) < 2:
         raise DataError(
             f"a rollout of {len(rollout)} step is too short to dream beside; record at least 2 steps."
+        )
+    if vae.latent_size != memory.latents:
+        raise CheckpointError(
+            f"V has {vae.latent_size} latents and M takes {memory.latents}: train M again on this V."
         )
     if rollout.actions.shape[1] != memory.actions:
         raise DataError(

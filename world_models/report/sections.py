@@ -10,7 +10,7 @@ from PIL import Image
 
 from world_models.envs.frames import resize_frames
 from world_models.envs.registry import env_spec
-from world_models.errors import DataError, EnvironmentNameError, MissingDependencyError
+from world_models.errors import CheckpointError, DataError, EnvironmentNameError, MissingDependencyError
 from world_models.report import curves, page, pictures, video
 from world_models.report.dream import dream_beside, reconstruct
 from world_models.report.run import Run
@@ -132,7 +132,7 @@ def _dream(run: Run, folder: Path) -> str:
     assert run.vae is not None and run.mdrnn is not None and run.rollout is not None
     try:
         dream = dream_beside(run.vae, run.mdrnn, run.rollout)
-    except DataError as error:
+    except (CheckpointError, DataError) as error:
         return page.note(f"No dream: {error}")
     made = pictures.png(pictures.dream_sheet(dream))
     caption = (

@@ -1,0 +1,76 @@
+"""Videos are H.264 of the frames given, written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from world_models.errors import DataError, MissingDependencyError
+from world_models.report.video import side_by_side, write_video
+from world_models.types import UInt8Array
+
+
+def moving(count: int, height: int = 96, width: int = 96) -> UInt8Array:
+    frames = np.zeros((count, height, width, 3), np.uint8)
+    for t in range(count):
+        frames[t, :, : (t + 1) * width // count] = (20, 200, 40)
+    return frames
+
+
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning"
+)  # imageio-ffmpeg's reader leaves its pipes to the collector
+def test_a_video_has_every_frame_at_its_size_and_rate(tmp_path: Path) -> None:
+    path = write_video(
+        tmp_path / "car.mp4", side_by_side([moving(12), moving(12, 64, 64)], height=96), fps=25
+    )
+
+    meta, *frames = imageio_ffmpeg.read_frames(path)
+
+    assert meta["codec"].startswith("h264") and meta["fps"] == 25
+    assert meta["size"] == (96 + 8 + 96, 96) and len(frames) == 12
+    last = np.frombuffer(frames[-1], np.uint8).reshape(96, 200, 3).astype(int)
+    assert np.abs(last[48, [10, 190]] - (20, 200, 40)).max() < 25
+
+
+def test_tracks_take_the_first_ones_proportions_and_an_even_size() -> None:
+    joined = next(side_by_side([moving(1, 84, 96), moving(1, 64, 64)], height=63))
+
+    assert joined.shape == (64, 72 + 8 + 72, 3)
+
+
+def test_tracks_of_other_lengths_or_kinds_are_refused() -> None:
+    with pytest.raises(DataError, match=r"\[3, 4\] frames"):
+        side_by_side([moving(3), moving(4)])
+    with pytest.raises(DataError, match="float64"):
+        side_by_side([moving(3).astype(np.float64)])  # type: ignore[list-item]
+
+
+def test_no_picture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least one"):
+        write_video(tmp_path / "car.mp4", [])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_video_that_breaks_off_leaves_the_old_one(tmp_path: Path) -> None:
+    def breaking() -> Iterator[UInt8Array]:
+        yield moving(1)[0]
+        raise RuntimeError("no more")
+
+    (tmp_path / "car.mp4").write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="no more"):
+        write_video(tmp_path / "car.mp4", breaking())
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_a_missing_ffmpeg_is_named_with_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> str:
+        raise RuntimeError("No ffmpeg exe could be found")
+
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", nowhere)
+    with pytest.raises(MissingDependencyError, match="pip install"):
+        write_video(tmp_path / "car.mp4", moving(2))

@@ -1,0 +1,194 @@
+"""The report of a run: one page that needs no other file, with whatever the run has."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.doubles import make_rollouts
+from world_models.errors import CheckpointError, DataError
+from world_models.models.mdrnn import MDRNN
+from world_models.report import write_report
+from world_models.report.sections import duration
+from world_models.utils.run_dir import JsonlLog, best_path, log_path, save_checkpoint
+from world_models.vision.VAE.ConvVAE import ConvVAE
+
+torch.set_num_threads(1)
+Z = 4
+
+
+def add_vae(logdir: Path) -> None:
+    torch.manual_seed(0)
+    save_checkpoint(best_path(logdir, "vae"), {"state_dict": ConvVAE(3, Z).state_dict(), "latent_size": Z})
+    JsonlLog(log_path(logdir, "vae")).write(
+        {"epoch": 1, "train_loss": 9.0, "test_loss": 8.5, "active_latents": 3}
+    )
+
+
+def add_mdrnn(logdir: Path) -> None:
+    mdrnn = MDRNN(Z, 3, 8, 2)
+    save_checkpoint(best_path(logdir, "mdrnn"), {"state_dict": mdrnn.state_dict(), **mdrnn.sizes})
+    JsonlLog(log_path(logdir, "mdrnn")).write({"epoch": 1, "train_loss": 2.0, "gmm": 3.0, "bce": 0.1})
+
+
+def add_ctrl(logdir: Path, env_name: str = "CarRacing-v3") -> None:
+    weights = {"state_dict": {"fc.weight": torch.zeros(3, Z + 8)}, "env_name": env_name}
+    save_checkpoint(best_path(logdir, "ctrl"), weights)
+    line = {"generation": 1, "episodes": 64, "env_steps": 5000, "seconds": 83.0, "mean": -3.0, "best": 5.0}
+    JsonlLog(log_path(logdir, "ctrl")).write(line)
+
+
+class _Sources(HTMLParser):
+    """Every address that the page would fetch, and every tag that is not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.sources += [value or "" for name, value in attrs if name in ("src", "srcset", "poster")]
+        assert tag not in ("link", "script")
+        if tag not in ("meta", "img", "source"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def check_page(path: Path) -> tuple[str, list[str]]:
+    """The page's text without its data, and its sources: it must be well formed and need nothing else."""
+    html = path.read_text("utf-8")
+    parser = _Sources()
+    parser.feed(html)
+    assert not parser.open
+    assert all(source.startswith("data:") for source in parser.sources)
+    return re.sub(r'"data:[^"]*"', '""', html), parser.sources
+
+
+def test_a_whole_run_gives_pictures_curves_scores_and_a_video(tmp_path: Path) -> None:
+    for add in (add_vae, add_mdrnn, add_ctrl):
+        add(tmp_path / "run")
+    make_rollouts(tmp_path / "data", [12, 12])
+    summary = {
+        "random": {"mean": -31.4, "std": 6.0, "episodes": 16},
+        "trained": {"mean": 612.7, "std": 90.2, "episodes": 16},
+        "backend": "gymnasium",
+        "seconds": {"vae": 125.0, "ctrl": 600},
+    }
+
+    path = write_report(
+        tmp_path / "run",
+        tmp_path / "data",
+        summary=summary,
+        episode_frames=np.zeros((5, 96, 96, 3), np.uint8),
+    )
+
+    html, sources = check_page(path)
+    assert path == tmp_path / "run" / "report" / "index.html"
+    files = {file.name for file in path.parent.iterdir()}
+    assert {"reconstructions.png", "dream.png", "episode.mp4", "vae_loss.png", "ctrl_reference.png"} <= files
+    for words in ("CarRacing-v3", "613 ± 90", "-31 ± 6", "+644", "gymnasium", "2 min 5 s", "1 min 23 s"):
+        assert words in html
+    assert sum(source.startswith("data:video/mp4") for source in sources) == 1
+    assert 'class="missing">No ' not in html
+
+
+def test_v_alone_gives_its_pictures_and_says_what_is_missing(tmp_path: Path) -> None:
+    add_vae(tmp_path / "run")
+    make_rollouts(tmp_path / "data", [3])
+
+    html, _ = check_page(write_report(tmp_path / "run", tmp_path / "data", out=tmp_path / "out"))
+
+    files = {file.name for file in (tmp_path / "out").iterdir()}
+    assert "reconstructions.png" in files and "dream.png" not in files
+    assert not (tmp_path / "run" / "report").exists()
+    for words in (
+        "M is not trained",
+        "Not evaluated yet",
+        "No episode was recorded",
+        "C has no learning curve",
+    ):
+        assert words in html
+
+
+@pytest.mark.parametrize("add", [add_mdrnn, add_ctrl], ids=["mdrnn", "ctrl"])
+def test_any_stage_alone_is_enough_for_a_page(tmp_path: Path, add) -> None:
+    add(tmp_path / "run")
+
+    html, _ = check_page(write_report(tmp_path / "run"))
+
+    assert "V is not trained" in html
+
+
+def test_a_run_that_has_only_logs_yet_is_reported(tmp_path: Path) -> None:
+    JsonlLog(log_path(tmp_path, "vae")).write({"epoch": 1, "train_loss": 3.0})
+
+    html, sources = check_page(write_report(tmp_path))
+
+    assert "V is not trained" in html and len(sources) == 2  # one chart, light and dark
+
+
+def test_another_environment_is_not_set_beside_the_carracing_reference(tmp_path: Path) -> None:
+    add_ctrl(tmp_path, "CartPole-v1")
+
+    html, _ = check_page(write_report(tmp_path))
+
+    assert "CartPole-v1" in html and "paper's authors" not in html
+
+
+def test_the_summary_of_the_run_is_read_and_what_it_lacks_is_left_out(tmp_path: Path) -> None:
+    add_ctrl(tmp_path)
+    (tmp_path / "summary.json").write_text(json.dumps({"trained": {"mean": 12.0}, "seconds": "unknown"}))
+
+    html, _ = check_page(write_report(tmp_path))
+
+    assert ">12<" in html and "random policy" not in html
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    add_ctrl(tmp_path, "<script>alert(1)</script>")
+
+    html, _ = check_page(write_report(tmp_path))
+
+    assert "&lt;script&gt;" in html
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_empty_or_missing_folder_is_refused_and_nothing_is_written(tmp_path: Path, exists: bool) -> None:
+    logdir = tmp_path / "run"
+    if exists:
+        logdir.mkdir()
+
+    with pytest.raises(CheckpointError, match="nothing to report"):
+        write_report(logdir)
+
+    assert logdir.exists() == exists and not (logdir / "report").exists()
+
+
+def test_a_data_folder_without_rollouts_is_refused(tmp_path: Path) -> None:
+    add_vae(tmp_path / "run")
+
+    with pytest.raises(DataError, match="data"):
+        write_report(tmp_path / "run", tmp_path / "data")
+
+
+def test_a_broken_summary_is_named(tmp_path: Path) -> None:
+    add_ctrl(tmp_path)
+    (tmp_path / "summary.json").write_text("{")
+
+    with pytest.raises(DataError, match=r"summary\.json"):
+        write_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3.21, "3.2 s"), (59, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_durations_are_said_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
