@@ -53,6 +53,17 @@ def test_each_stage_has_its_charts_and_an_empty_log_has_none() -> None:
     assert curves.ctrl_charts([], curves.carracing_reference()) == []
 
 
+def test_training_stands_beside_held_out_only_where_data_was_held_out() -> None:
+    log = [{"epoch": 1, "train_loss": 4.0, "test_loss": None, "train_gmm": 3.0, "gmm": 3.0}]
+    split = [{"epoch": 1, "train_loss": 4.0, "test_loss": 5.0, "train_gmm": 3.0, "gmm": 3.5}]
+
+    labels = [[each.label for each in chart.lines] for chart in curves.mdrnn_charts(log)]
+    split_labels = [[each.label for each in chart.lines] for chart in curves.mdrnn_charts(split)]
+
+    assert labels == [["training"], ["training"]]
+    assert split_labels == [["training", "held out"], ["training", "held out"]]
+
+
 def test_the_controllers_curve_stands_beside_the_reference_over_episodes() -> None:
     log = [{"generation": g, "episodes": 64 * g, "mean": 10.0 * g} for g in (1, 2, 3)]
 

@@ -88,36 +88,31 @@ def _chart(
     return [Chart(name, title, x_label, kept, log_x)] if kept else []
 
 
-def _train_and_test(log: Sequence[LogLine], title: str, name: str) -> list[Chart]:
-    return _chart(
-        name,
-        title,
-        "epoch",
-        [line(log, "epoch", "train_loss", "training"), line(log, "epoch", "test_loss", "held out")],
-    )
-
-
-def _one(log: Sequence[LogLine], key: str, name: str, title: str, x_key: str = "epoch") -> list[Chart]:
-    return _chart(name, title, x_key, [line(log, x_key, key, key)])
+def _by_epoch(log: Sequence[LogLine], key: str, name: str, title: str) -> list[Chart]:
+    """`train_<key>` beside `<key>`, which is measured on held-out data where there is some."""
+    held_out = line(log, "epoch", "test_loss", "held out")
+    watched = held_out if key == "loss" else line(log, "epoch", key, "held out" if held_out else "training")
+    trained = line(log, "epoch", f"train_{key}", "training") if held_out or not watched else None
+    return _chart(name, title, "epoch", [trained, watched])
 
 
 def vae_charts(log: Sequence[LogLine]) -> list[Chart]:
     """V's charts: the loss, its two parts, and how many latents are in use."""
     return [
-        *_train_and_test(log, "Loss of V, a frame", "vae_loss"),
-        *_one(log, "recon", "vae_reconstruction", "Squared error, summed over a frame"),
-        *_one(log, "kl", "vae_kl", "KL to the standard normal, nats a frame"),
-        *_one(log, "active_latents", "vae_active_latents", "Latents in use"),
+        *_by_epoch(log, "loss", "vae_loss", "Loss of V, a frame"),
+        *_by_epoch(log, "recon", "vae_reconstruction", "Squared error, summed over a frame"),
+        *_by_epoch(log, "kl", "vae_kl", "KL to the standard normal, nats a frame"),
+        *_by_epoch(log, "active_latents", "vae_active_latents", "Latents in use"),
     ]
 
 
 def mdrnn_charts(log: Sequence[LogLine]) -> list[Chart]:
     """M's charts: the loss and its three parts (next latent, terminal, reward)."""
     return [
-        *_train_and_test(log, "Loss of M, a step", "mdrnn_loss"),
-        *_one(log, "gmm", "mdrnn_gmm", "Next latent: negative log-likelihood, nats"),
-        *_one(log, "bce", "mdrnn_bce", "Terminal: cross-entropy, nats"),
-        *_one(log, "mse", "mdrnn_mse", "Reward: squared error"),
+        *_by_epoch(log, "loss", "mdrnn_loss", "Loss of M, a step"),
+        *_by_epoch(log, "gmm", "mdrnn_gmm", "Next latent: negative log-likelihood, nats"),
+        *_by_epoch(log, "bce", "mdrnn_bce", "Terminal: cross-entropy, nats"),
+        *_by_epoch(log, "mse", "mdrnn_mse", "Reward: squared error"),
     ]
 
 
@@ -149,7 +144,8 @@ def ctrl_charts(log: Sequence[LogLine], reference: Line | None = None) -> list[C
             [*ours, reference],
             log_x=True,
         )
-    return charts + _one(log, "sigma", "ctrl_sigma", "Step size of the search (sigma)", "generation")
+    sigma = [line(log, "generation", "sigma", "sigma")]
+    return charts + _chart("ctrl_sigma", "Step size of the search (sigma)", "generation", sigma)
 
 
 def carracing_reference() -> Line:
