@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -15,8 +17,24 @@ import numpy.typing as npt
 
 from world_models.errors import DataError
 
-# What zipfile, zlib and numpy raise on bytes that are not what they claim to be.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+# What zipfile, zlib and numpy's reading of headers raise on bytes that are not what they claim to be.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    tokenize.TokenError,
+    AttributeError,
+    EOFError,
+    KeyError,
+    MemoryError,  # a damaged header may claim any shape
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 
 AnyArray = npt.NDArray[Any]
 
@@ -71,13 +89,18 @@ def open_npz(path: Path, mend: str) -> Iterator[np.lib.npyio.NpzFile]:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file; {mend}")
     try:
-        archive = np.load(path, allow_pickle=False)
-    except _DAMAGE as error:
-        raise DataError(f"{path}: not an .npz file, or a truncated one ({error}); {mend}") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise DataError(f"{path}: holds a single array, not the named arrays of an .npz file; {mend}")
-    with archive:
-        yield archive
+        opened = path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error}); {mend}") from error
+    with opened as file:  # np.load, given a path, leaves a damaged file open
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except _DAMAGE as error:
+            raise DataError(f"{path}: not an .npz file, or a truncated one ({error}); {mend}") from error
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise DataError(f"{path}: holds a single array, not the named arrays of an .npz file; {mend}")
+        with archive:
+            yield archive
 
 
 def read_array(archive: np.lib.npyio.NpzFile, path: Path, key: str, mend: str) -> AnyArray:
