@@ -1,0 +1,154 @@
+"""A driver: lanes and a policy built from a recipe of plain values, ready to evaluate or to collect.
+
+The recipe crosses process borders; what it builds does not. Every executor runs drivers, so a shard of
+episodes is evaluated by the same code wherever it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from world_models.datasets.rollout_files import write_rollout
+from world_models.envs.actions import ActionAdapter
+from world_models.envs.envpool_env import EnvPoolLanes, envpool_installed
+from world_models.envs.gym_env import GymLanes
+from world_models.envs.lanes import Lanes
+from world_models.envs.registry import env_spec
+from world_models.errors import CheckpointError, ConfigError
+from world_models.models.agent import Agent
+from world_models.models.controller import Controller
+from world_models.models.load import load_cell, load_controller, load_vae
+from world_models.rollout.collect import Recorder
+from world_models.rollout.loop import Listener, Policy, drive
+from world_models.rollout.policies import AgentPolicy, NoisePolicy
+from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
+
+BACKENDS = ("auto", "envpool", "gymnasium")
+POLICIES = ("agent", "brownian", "uniform")
+
+
+def choose_backend(env_name: str, backend: str = "auto") -> str:
+    """ "envpool" where it is installed and has the environment, else "gymnasium"; a named one stays."""
+    if backend not in BACKENDS:
+        raise ConfigError(f"backend={backend!r} is unknown: it is one of {', '.join(BACKENDS)}.")
+    if backend != "auto":
+        return backend
+    return "envpool" if env_spec(env_name).envpool and envpool_installed() else "gymnasium"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a driver is built from.
+
+    `policy` "agent" needs `logdir` with V and M; its C is the candidates it is given, in the architecture
+    `hidden_layers`, or the run's best (`trained`).
+    """
+
+    env_name: str
+    backend: str = "auto"
+    policy: str = "agent"
+    logdir: str | None = None
+    num_lanes: int = 16
+    threads: int = 1
+    device: str = "cpu"
+    time_limit: int = 1000
+    hopeless: int | None = None
+    sample_latents: bool = False
+    hidden_layers: tuple[int, ...] = ()
+    use_hidden: bool = True
+    trained: bool = False
+    env_kwargs: Mapping[str, object] = field(default_factory=dict)
+
+
+def make_lanes(recipe: Recipe) -> Lanes:
+    """The recipe's environments."""
+    if choose_backend(recipe.env_name, recipe.backend) == "envpool":
+        return EnvPoolLanes(recipe.env_name, recipe.num_lanes, recipe.threads)
+    return GymLanes(recipe.env_name, recipe.num_lanes, **recipe.env_kwargs)
+
+
+def make_agent(recipe: Recipe, actions: ActionAdapter) -> Agent:
+    """V, M and C of the recipe's run for an environment's actions.
+
+    Raises:
+        CheckpointError: a stage is missing, or M was trained for another number of actions.
+    """
+    if recipe.logdir is None:
+        raise ConfigError("An agent needs the run's folder: give logdir.")
+    vae = load_vae(recipe.logdir, recipe.device)
+    cell = load_cell(recipe.logdir, recipe.device)
+    if cell.actions != actions.size:
+        raise CheckpointError(
+            f"M in {recipe.logdir} was trained with {cell.actions} actions, {recipe.env_name} has {actions.size}: "
+            "train M on data of this environment."
+        )
+    if recipe.trained:
+        controller, _ = load_controller(recipe.logdir, recipe.device)
+    else:
+        hidden = cell.hiddens if recipe.use_hidden else 0
+        controller = Controller(cell.latents, hidden, cell.actions, recipe.hidden_layers).to(recipe.device)
+    return Agent(vae, cell, controller, actions.from_raw, sample_latents=recipe.sample_latents)
+
+
+class Driver:
+    """Lanes and, for the policy "agent", an agent; both are made once and used for every shard."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        if recipe.policy not in POLICIES:
+            raise ConfigError(f"policy={recipe.policy!r} is unknown: it is one of {', '.join(POLICIES)}.")
+        torch.set_num_threads(recipe.threads)
+        self.recipe = recipe
+        self.lanes = make_lanes(recipe)
+        self.agent = make_agent(recipe, self.lanes.actions) if recipe.policy == "agent" else None
+
+    def _policy(self, candidates: DoubleArray | None) -> Policy:
+        horizon = self.recipe.time_limit
+        if self.agent is not None:
+            return AgentPolicy(self.agent, candidates, horizon=horizon)
+        return NoisePolicy(self.lanes.actions, horizon, self.recipe.policy, self.lanes.spec.drift)
+
+    def evaluate(
+        self,
+        episodes: Sequence[Episode],
+        candidates: DoubleArray | None = None,
+        *,
+        time_limit: int | None = None,
+        hopeless: int | None = None,
+        listeners: Sequence[Listener] = (),
+    ) -> list[EpisodeResult]:
+        """Drive episodes; `Episode.candidate` is a row of `candidates` (N, P)."""
+        return drive(
+            self.lanes,
+            self._policy(candidates),
+            episodes,
+            time_limit=time_limit or self.recipe.time_limit,
+            hopeless=hopeless,
+            listeners=listeners,
+        )
+
+    def collect(self, paths: Mapping[int, str], hopeless: int | None = None) -> list[EpisodeResult]:
+        """Drive one episode a seed and write it to its path; a file is there whole or not at all."""
+
+        def save(result: EpisodeResult, rollout: Rollout) -> None:
+            seed = result.episode.seed
+            write_rollout(
+                Path(paths[seed]),
+                rollout,
+                {
+                    "env_id": self.lanes.spec.env_id,
+                    "backend": self.lanes.backend,
+                    "seed": seed,
+                    "policy": self.recipe.policy,
+                },
+            )
+
+        episodes = [Episode(0, seed) for seed in paths]
+        return self.evaluate(episodes, hopeless=hopeless, listeners=[Recorder(save)])
+
+    def close(self) -> None:
+        """Let the environments go."""
+        self.lanes.close()

@@ -1,0 +1,97 @@
+"""What stage C can be told beyond the documented fields: read out of `config.extra`, checked by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from world_models.configs.wm_config import WMControllerConfig
+from world_models.errors import ConfigError
+from world_models.rollout.driver import BACKENDS
+from world_models.training.settings import choice, number, whole, whole_or_none
+
+
+@dataclass(frozen=True)
+class ControllerSettings:
+    """Stage C's further settings.
+
+    Attributes:
+        seed: Of the search, the tracks and the whitening's episodes.
+        backend: Where candidates are evaluated: "auto", "envpool" or "gymnasium".
+        device: Of V and M while driving.
+        sigma: CMA-ES's first step size; 0 means 0.2 in the whitened space and 0.1 in the plain one.
+        components: Whitened principal components of [z, h] to search in; 0: C's own parameters.
+        whitening_episodes: Episodes of correlated noise that the components are computed from.
+        hopeless: Steps without a positive reward after which a candidate's episode ends; 0: never.
+            Re-evaluations always drive to the end.
+        first_horizon: Steps of an episode in the first generations; 0: time_limit from the start. When
+            most episodes last that long it grows by `horizon_growth`, up to time_limit.
+        max_generations, max_env_steps, max_seconds: Budgets; None: none. A run that `max_seconds` stopped
+            depends on the machine's speed.
+        eval_every: Generations between re-evaluations of the mean and of the generation's best.
+        eval_episodes: Their episodes.
+        hidden_layers: Of an MLP controller; empty: linear.
+        use_hidden: Whether C sees h beside z.
+        sample_latents: Whether C sees a sampled z instead of its mean.
+        num_lanes: Episodes at once in a worker.
+        noreload: Start anew, whatever lies in the folder.
+    """
+
+    seed: int = 0
+    backend: str = "auto"
+    device: str = "cpu"
+    sigma: float = 0.0
+    components: int = 0
+    whitening_episodes: int = 24
+    hopeless: int = 0
+    first_horizon: int = 0
+    horizon_growth: float = 1.25
+    max_generations: int | None = None
+    max_env_steps: int | None = None
+    max_seconds: float = 0.0
+    eval_every: int = 10
+    eval_episodes: int = 8
+    hidden_layers: tuple[int, ...] = ()
+    use_hidden: bool = True
+    sample_latents: bool = False
+    num_lanes: int = 16
+    noreload: bool = False
+
+    @classmethod
+    def from_config(cls, config: WMControllerConfig) -> ControllerSettings:
+        """Read and check them. Raises ConfigError with the field's name and value."""
+        extra = config.extra
+        layers = extra.get("hidden_layers", ())
+        if not isinstance(layers, list | tuple) or not all(isinstance(n, int) and n > 0 for n in layers):
+            raise ConfigError(f"hidden_layers is {layers!r}, and must be a list of whole numbers of at least 1")
+        settings = cls(
+            seed=whole(extra, "seed", 0),
+            backend=choice(extra, "backend", BACKENDS),
+            device=str(extra.get("device", "cpu")),
+            sigma=number(extra, "sigma", 0.0),
+            components=whole(extra, "components", 0),
+            whitening_episodes=whole(extra, "whitening_episodes", cls.whitening_episodes, 1),
+            hopeless=whole(extra, "hopeless", 0),
+            first_horizon=whole(extra, "first_horizon", 0),
+            horizon_growth=number(extra, "horizon_growth", cls.horizon_growth),
+            max_generations=whole_or_none(extra, "max_generations"),
+            max_env_steps=whole_or_none(extra, "max_env_steps"),
+            max_seconds=number(extra, "max_seconds", 0.0),
+            eval_every=whole(extra, "eval_every", cls.eval_every, 1),
+            eval_episodes=whole(extra, "eval_episodes", cls.eval_episodes, 1),
+            hidden_layers=tuple(layers),
+            use_hidden=bool(extra.get("use_hidden", True)),
+            sample_latents=bool(extra.get("sample_latents", False)),
+            num_lanes=whole(extra, "num_lanes", cls.num_lanes, 1),
+            noreload=bool(extra.get("noreload", False)),
+        )
+        if settings.components and settings.hidden_layers:
+            raise ConfigError(
+                f"components={settings.components} needs a linear controller, and hidden_layers is "
+                f"{settings.hidden_layers}: set one of them to nothing"
+            )
+        return settings
+
+    @property
+    def first_sigma(self) -> float:
+        """The first step size that is really used."""
+        return self.sigma or (0.2 if self.components else 0.1)

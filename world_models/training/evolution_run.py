@@ -1,0 +1,260 @@
+"""One run of evolution: its search, its executor, its budgets, its checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import numpy as np
+
+from world_models.configs.wm_config import WMControllerConfig
+from world_models.envs.registry import canonical_id
+from world_models.errors import CheckpointError
+from world_models.evolution.cma_es import CmaEs
+from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
+from world_models.executors.base import evaluate
+from world_models.executors.local import make_executor
+from world_models.models.controller import Controller, flatten_parameters, load_parameters
+from world_models.models.load import load_cell, load_vae
+from world_models.rollout.driver import Recipe, choose_backend
+from world_models.training.controller_settings import ControllerSettings
+from world_models.training.whitening import states_of_noise
+from world_models.types import DoubleArray, Episode, EpisodeResult
+from world_models.utils import run_dir
+from world_models.utils.progress import Progress
+from world_models.utils.seeding import derive_seed
+
+_LOG = logging.getLogger(__name__)
+STAGE = "ctrl"
+
+
+class EvolutionRun:
+    """Ask, drive, tell, remember; `train` runs until a target or a budget is reached."""
+
+    def __init__(self, config: WMControllerConfig, settings: ControllerSettings) -> None:
+        self.config = config
+        self.settings = settings
+        self.env_id = canonical_id(config.env_name)
+        self.best_path = run_dir.best_path(config.logdir, STAGE)
+        self.checkpoint_path = run_dir.checkpoint_path(config.logdir, STAGE)
+        self.log = run_dir.JsonlLog(run_dir.log_path(config.logdir, STAGE))
+        self.template = self._make_template()
+        self.recipe = self._make_recipe()
+        self.history: list[dict[str, Any]] = []
+        self.totals = {"episodes": 0, "env_steps": 0}
+        self.seconds = 0.0
+        self.best_return = -np.inf
+        self.horizon = min(settings.first_horizon or config.time_limit, config.time_limit)
+        saved = self._saved()
+        self.space = space_from_state_dict(saved["space"]) if saved else self._make_space()
+        self.search = CmaEs(self._first_mean(), settings.first_sigma, config.pop_size, settings.seed)
+        if saved:
+            self._restore(saved)
+        self.executor = make_executor(self.recipe, config.max_workers)
+
+    def _make_template(self) -> Controller:
+        """A controller of the sizes of the V and M that are there, whatever the config's defaults say."""
+        vae, cell = load_vae(self.config.logdir), load_cell(self.config.logdir)
+        for name, mine, theirs in (
+            ("latent_size", self.config.latent_size, vae.latent_size),
+            ("action_size", self.config.action_size, cell.actions),
+        ):
+            if mine != theirs:
+                raise CheckpointError(
+                    f"{name}={mine} in the controller's config, but V and M in {self.config.logdir} have {theirs}: "
+                    f"set {name}={theirs}, or train them again."
+                )
+        if self.config.hidden_size != cell.hiddens:
+            _LOG.warning(
+                "hidden_size=%d in the controller's config, M's checkpoint has %d: %d is used.",
+                self.config.hidden_size,
+                cell.hiddens,
+                cell.hiddens,
+            )
+        hidden = cell.hiddens if self.settings.use_hidden else 0
+        return Controller(vae.latent_size, hidden, cell.actions, self.settings.hidden_layers)
+
+    def _make_recipe(self) -> Recipe:
+        backend = choose_backend(self.env_id, self.settings.backend)
+        return Recipe(
+            env_name=self.env_id,
+            backend=backend,
+            logdir=str(self.config.logdir),
+            num_lanes=self.settings.num_lanes,
+            time_limit=self.config.time_limit,
+            device=self.settings.device,
+            sample_latents=self.settings.sample_latents,
+            hidden_layers=self.settings.hidden_layers,
+            use_hidden=self.settings.use_hidden,
+        )
+
+    def _make_space(self) -> Space:
+        parameters = len(flatten_parameters(self.template.parameters()))
+        if not self.settings.components:
+            return PlainSpace(parameters)
+        seeds = [self._seed("whitening", i) for i in range(self.settings.whitening_episodes)]
+        states = states_of_noise(self.recipe, seeds, self.settings.use_hidden)
+        return WhitenedSpace.fit(states, self.settings.components, self.template.action_size)
+
+    def _first_mean(self) -> DoubleArray:
+        if isinstance(self.space, PlainSpace) and self.settings.hidden_layers:
+            rng = np.random.default_rng(self._seed("first mean"))
+            return rng.standard_normal(self.space.size) * 0.1  # at zero an MLP's first layers do nothing
+        return np.zeros(self.space.size)
+
+    def _seed(self, *parts: str | int) -> int:
+        return derive_seed("controller", self.settings.seed, *parts)
+
+    # -- the checkpoint ------------------------------------------------------------------------------
+
+    def _saved(self) -> dict[str, Any] | None:
+        if self.settings.noreload or not self.checkpoint_path.is_file():
+            return None
+        saved = run_dir.load_checkpoint(self.checkpoint_path)
+        if "search" not in saved:
+            raise CheckpointError(f"{self.checkpoint_path} holds no evolution: move it away, or use --noreload.")
+        sizes = {name: getattr(self.template, name) for name in ("latent_size", "hidden_size", "action_size")}
+        for name, mine in sizes.items():
+            if saved[name] != mine:
+                raise CheckpointError(
+                    f"{self.checkpoint_path} has {name}={saved[name]}, V and M in {self.config.logdir} give {mine}: "
+                    "move it away, or start anew with --noreload."
+                )
+        return saved
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.search.load_state_dict(saved["search"])
+        self.totals = dict(saved["totals"])
+        self.seconds = float(saved["seconds"])
+        self.best_return = float(saved["best_return"])
+        self.horizon = int(saved["horizon"])
+        self.history = list(saved["history"])
+        self.log.rewind("generation", self.search.generation)
+
+    def _facts(self, parameters: DoubleArray) -> dict[str, Any]:
+        load_parameters(parameters, self.template)
+        return {
+            "state_dict": self.template.state_dict(),
+            "latent_size": self.template.latent_size,
+            "hidden_size": self.template.hidden_size,
+            "action_size": self.template.action_size,
+            "hidden_layers": list(self.template.hidden_layers),
+            "env_name": self.env_id,
+            "backend": self.recipe.backend,
+            "sample_latents": self.settings.sample_latents,
+            "generation": self.search.generation,
+            "env_steps": self.totals["env_steps"],
+        }
+
+    def _save(self) -> None:
+        mean = self.space.to_parameters(self.search.mean)
+        run_dir.save_checkpoint(
+            self.checkpoint_path,
+            self._facts(mean)
+            | {
+                "search": self.search.state_dict(),
+                "space": self.space.state_dict(),
+                "totals": self.totals,
+                "seconds": self.seconds,
+                "best_return": float(self.best_return),
+                "horizon": self.horizon,
+                "history": self.history,
+            },
+        )
+
+    # -- evolution -----------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Generations until the target return or a budget is reached."""
+        if not self.search.generation:
+            self.log.rewind("generation", 0)
+        with Progress("C", self.settings.max_generations, "generation", enabled=self.config.display) as progress:
+            progress.update(self.search.generation)
+            while not self._over():
+                record = self._generation()
+                progress.update(1, best=round(self.best_return, 1), mean=round(record["mean"], 1), steps=record["env_steps"])
+
+    def _over(self) -> bool:
+        s = self.settings
+        return (
+            self.best_return >= self.config.target_return
+            or (s.max_generations is not None and self.search.generation >= s.max_generations)
+            or (s.max_env_steps is not None and self.totals["env_steps"] >= s.max_env_steps)
+            or (s.max_seconds > 0 and self.seconds >= s.max_seconds)
+        )
+
+    def _generation(self) -> dict[str, Any]:
+        started = time.monotonic()
+        generation = self.search.generation
+        points = self.search.ask()
+        parameters = self.space.to_parameters(points)
+        horizon = self.horizon
+        results = self._drive(
+            [
+                Episode(candidate, self._seed("track", generation, sample))
+                for sample in range(self.config.n_samples)
+                for candidate in range(len(points))
+            ],
+            parameters,
+            horizon,
+            self.settings.hopeless or None,
+        )
+        returns = np.array([r.episode_return for r in results]).reshape(self.config.n_samples, -1).mean(0)
+        self.search.tell(points, returns)
+        self._lengthen(results)
+        record: dict[str, Any] = {
+            "generation": generation + 1,
+            "best": float(returns.max()),
+            "mean": float(returns.mean()),
+            "std": float(returns.std()),
+            "sigma": self.search.sigma,
+            "horizon": horizon,
+        }
+        last = self._over() or (generation + 1) == self.settings.max_generations
+        if (generation + 1) % self.settings.eval_every == 0 or last:
+            record |= self._re_evaluate(parameters[int(returns.argmax())])
+        self.seconds += time.monotonic() - started
+        record |= {**self.totals, "seconds": round(self.seconds, 3)}
+        self.history.append(record)
+        self._save()
+        self.log.write(record)
+        return record
+
+    def _drive(
+        self, episodes: list[Episode], parameters: DoubleArray, horizon: int, hopeless: int | None
+    ) -> list[EpisodeResult]:
+        results = evaluate(self.executor, episodes, parameters, time_limit=horizon, hopeless=hopeless)
+        self.totals["episodes"] += len(results)
+        self.totals["env_steps"] += sum(r.steps for r in results)
+        return results
+
+    def _lengthen(self, results: list[EpisodeResult]) -> None:
+        """Longer episodes once most candidates drive to the end of these."""
+        lasted = np.mean([r.ended_by != "hopeless" for r in results])
+        if lasted > 0.5:
+            self.horizon = min(self.config.time_limit, int(self.horizon * self.settings.horizon_growth) + 1)
+
+    def _re_evaluate(self, leader: DoubleArray) -> dict[str, Any]:
+        """The distribution's mean and the generation's best on tracks that evolution never drives."""
+        pair = np.stack([self.space.to_parameters(self.search.mean), leader])
+        seeds = [self._seed("re-evaluation", i) for i in range(self.settings.eval_episodes)]
+        results = self._drive(
+            [Episode(k, seed) for k in range(2) for seed in seeds], pair, self.config.time_limit, None
+        )
+        returns = np.array([r.episode_return for r in results]).reshape(2, -1)
+        means = returns.mean(1)
+        for parameters, mean in zip(pair, means, strict=True):
+            if mean > self.best_return:
+                self.best_return = float(mean)
+                run_dir.save_checkpoint(self.best_path, self._facts(parameters) | {"return_mean": float(mean)})
+        return {
+            "eval_mean": float(means[0]),
+            "eval_std": float(returns[0].std()),
+            "eval_leader": float(means[1]),
+            "best_so_far": float(self.best_return),
+        }
+
+    def close(self) -> None:
+        """Let the workers go."""
+        self.executor.close()

@@ -1,0 +1,51 @@
+"""The states [z, h] that evolution's search space is whitened with: what the agent sees on a noisy drive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from world_models.models.agent import Agent
+from world_models.rollout.collect import Recorder
+from world_models.rollout.driver import Driver, Recipe, make_agent
+from world_models.types import Episode, EpisodeResult, Rollout
+
+_STEPS = 300  # of an episode: by then correlated noise has left the road
+_HOPELESS = 60
+
+
+def states_of(agent: Agent, rollout: Rollout) -> npt.NDArray[np.float32]:
+    """[z[t], h[t]] (T, Z + R) of a rollout: what C would have seen at each step."""
+    frames = torch.from_numpy(rollout.observations)
+    actions = torch.from_numpy(rollout.actions).to(agent.device)
+    latents = torch.cat([agent.encode(part) for part in frames.split(64)])
+    h, c = agent.start(1)
+    hiddens = []
+    with torch.no_grad():
+        for action, latent in zip(actions[:, None], latents[:, None], strict=True):
+            hiddens.append(h)
+            h, c = agent.cell.next_hidden(action, latent, (h, c))
+    return torch.cat([latents, torch.cat(hiddens)], -1).cpu().numpy()
+
+
+def states_of_noise(recipe: Recipe, seeds: Sequence[int], use_hidden: bool) -> npt.NDArray[np.float32]:
+    """States of correlated-noise episodes with these seeds, (n, Z + R), or (n, Z) without h."""
+    noisy = replace(recipe, policy="brownian", time_limit=min(_STEPS, recipe.time_limit))
+    driver = Driver(noisy)
+    try:
+        agent = make_agent(recipe, driver.lanes.actions)
+        rollouts: dict[int, Rollout] = {}
+
+        def keep(result: EpisodeResult, rollout: Rollout) -> None:
+            rollouts[result.episode.seed] = rollout
+
+        hopeless = _HOPELESS if driver.lanes.spec.hopeless else None
+        driver.evaluate([Episode(0, seed) for seed in seeds], hopeless=hopeless, listeners=[Recorder(keep)])
+    finally:
+        driver.close()
+    states = np.concatenate([states_of(agent, rollouts[seed]) for seed in seeds])
+    return states if use_hidden else states[:, : agent.cell.latents]
