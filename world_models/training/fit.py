@@ -1,0 +1,214 @@
+"""The one epoch loop of V and M: train, validate, schedule, stop early, keep the best, resume exactly.
+
+Every random number of a batch comes from a generator seeded by (seed, epoch, batch), and the batches' order
+from (seed, epoch). So a run that was stopped goes on from its last whole epoch with the numbers it would
+have drawn, and no random state need be stored beside the optimizer's, the scheduler's and early stopping's.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from world_models.errors import ConfigError
+from world_models.training.passes import Average, Batches, Learner, Losses, held_out_pass, train_pass
+from world_models.training.resume import Position, resume, save_epoch
+from world_models.utils.progress import Progress
+from world_models.utils.run_dir import JsonlLog, best_path, checkpoint_path, log_path, read_jsonl
+from world_models.utils.train_utils import EarlyStopping, ReduceLROnPlateau
+
+_LOG = logging.getLogger(__name__)
+_REFRESH_SECONDS = 2.0  # between two looks at the running loss; on a GPU each look waits for the device
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitJob(Learner):
+    """A learner, its data, and when to stop: all that the epoch loop needs to know.
+
+    Attributes:
+        model: Plain, not compiled: its weights go into the checkpoints.
+        stage: "vae" or "mdrnn": the folder in `logdir`, and the name on the progress bar.
+        logdir: The run's folder.
+        train_batches: The training part.
+        test_batches: What is held out; None where there is nothing: the training loss is watched instead.
+        num_epochs: Total over all runs in this folder: a resumed run trains what is missing.
+        sizes: The model's sizes, stored flat in the checkpoints; other sizes there are refused.
+        facts: Further plain values for both checkpoints.
+        noreload: Start anew, whatever lies in the folder.
+        summary: Plain numbers for the log and the checkpoints, from the watched mean losses.
+        after_epoch: Called with the number of each finished epoch, the model in evaluation mode.
+    """
+
+    stage: str
+    logdir: str | Path
+    optimizer: torch.optim.Optimizer
+    train_batches: Batches
+    test_batches: Batches | None
+    num_epochs: int
+    sizes: Mapping[str, int]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    scheduler_patience: int = 5
+    scheduler_factor: float = 0.5
+    early_stopping_patience: int = 30
+    noreload: bool = False
+    summary: Callable[[Mapping[str, torch.Tensor]], dict[str, Any]] | None = None
+    after_epoch: Callable[[int], None] | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How training ended.
+
+    Attributes:
+        epochs: Whole epochs trained, over all runs in the folder.
+        best_epoch: The epoch whose weights stand in `best`; 0 where they were there before the first.
+        best_loss: The watched loss of those weights.
+        stopped_early: The watched loss had not improved for longer than the patience.
+        history: One record an epoch, as in log.jsonl.
+        best: The file best.tar.
+        checkpoint: The file checkpoint.tar.
+    """
+
+    epochs: int
+    best_epoch: int
+    best_loss: float
+    stopped_early: bool
+    history: list[dict[str, Any]]
+    best: Path
+    checkpoint: Path
+
+
+def fit(job: FitJob) -> FitResult:
+    """Trains `job.model` and writes best.tar, checkpoint.tar and log.jsonl of its stage.
+
+    A run that was stopped (Ctrl-C, a crash) goes on from its last whole epoch and ends as one that was never
+    stopped. A finished run returns at once. Where only best.tar is found its weights are trained on.
+
+    Raises:
+        CheckpointError: What lies in the folder is no checkpoint, or has other sizes; nothing is overwritten.
+        ConfigError: The loss is no longer a finite number; the last whole epoch stays on the disk.
+        KeyboardInterrupt: Raised again after Ctrl-C.
+    """
+    return _Fit(job).run()
+
+
+class _Fit:
+    """A fit under way: the job and what changes from epoch to epoch."""
+
+    def __init__(self, job: FitJob) -> None:
+        self.job = job
+        self.log = JsonlLog(log_path(job.logdir, job.stage))
+        self.scheduler = ReduceLROnPlateau(
+            job.optimizer, mode="min", factor=job.scheduler_factor, patience=job.scheduler_patience
+        )
+        self.stopping = EarlyStopping(mode="min", patience=job.early_stopping_patience)
+        self.at = Position()
+
+    def run(self) -> FitResult:
+        self.at = resume(self.job, self.scheduler, self.stopping)
+        if self.at.warm and self.job.test_batches is not None:
+            self.at.best_loss = float(self._validate()["loss"])
+        if self.at.epoch < self.job.num_epochs and not self._stopped():
+            self.log.rewind("epoch", self.at.epoch)
+            self._train()
+        return self._result()
+
+    def _stopped(self) -> bool:
+        return self.stopping.stop
+
+    def _train(self) -> None:
+        job = self.job
+        total = (job.num_epochs - self.at.epoch) * len(job.train_batches)
+        with Progress(job.stage, total, "batch") as progress:
+            while self.at.epoch < job.num_epochs and not self._stopped():
+                try:
+                    self._epoch(self.at.epoch + 1, progress)
+                except KeyboardInterrupt:
+                    _LOG.warning(
+                        "%s: stopped in epoch %d; the same command goes on after epoch %d",
+                        job.stage, self.at.epoch + 1, self.at.epoch,
+                    )  # fmt: skip
+                    raise
+
+    def _epoch(self, epoch: int, progress: Progress) -> None:
+        begun = time.monotonic()
+        ticker = _Ticker(progress, epoch, self.at.best_loss)
+        trained = train_pass(self.job, self.job.train_batches, epoch, ticker)
+        self._check_finite(trained["loss"], epoch)
+        watched = self._validate() or trained
+        loss = float(watched["loss"])
+        self._check_finite(loss, epoch)
+        # Before the scheduler's step: the learning rate is the one that the epoch was trained with.
+        record = self._record(epoch, trained, watched)
+        record["seconds"] = round(time.monotonic() - begun, 3)
+        self.scheduler.step(loss)
+        self.stopping.step(loss)
+        self._keep(epoch, loss, record)
+
+    def _validate(self) -> Losses:
+        batches = self.job.test_batches
+        return held_out_pass(self.job, batches) if batches is not None else {}
+
+    def _check_finite(self, loss: torch.Tensor | float, epoch: int) -> None:
+        if not math.isfinite(float(loss)):
+            rate = self.job.optimizer.param_groups[0]["lr"]
+            raise ConfigError(
+                f"learning_rate={rate!r}: {self.job.stage}'s loss is {float(loss)} in epoch {epoch}; lower "
+                "the learning rate (the last whole epoch is kept)"
+            )
+
+    def _record(self, epoch: int, trained: Losses, watched: Losses) -> dict[str, Any]:
+        record: dict[str, Any] = {"epoch": epoch, "lr": float(self.job.optimizer.param_groups[0]["lr"])}
+        record |= {f"train_{name}": float(value) for name, value in trained.items() if value.dim() == 0}
+        record["test_loss"] = None if watched is trained else float(watched["loss"])
+        record |= {name: float(value) for name, value in watched.items() if value.dim() == 0}
+        return record | (self.job.summary(watched) if self.job.summary else {})
+
+    def _keep(self, epoch: int, loss: float, record: dict[str, Any]) -> None:
+        """Writes what the epoch gave; the checkpoints last: an epoch counts once it stands in them."""
+        improved = loss < self.at.best_loss
+        if improved:
+            self.at.best_epoch, self.at.best_loss = epoch, loss
+        self.at.epoch = epoch
+        if self.job.after_epoch is not None:
+            self.job.model.eval()
+            self.job.after_epoch(epoch)
+        self.log.write(record)
+        save_epoch(self.job, self.at, record, self.scheduler, self.stopping, improved)
+
+    def _result(self) -> FitResult:
+        job = self.job
+        history = read_jsonl(self.log.path)
+        return FitResult(
+            epochs=self.at.epoch,
+            best_epoch=self.at.best_epoch,
+            best_loss=self.at.best_loss,
+            stopped_early=self._stopped(),
+            history=history,
+            best=best_path(job.logdir, job.stage),
+            checkpoint=checkpoint_path(job.logdir, job.stage),
+        )
+
+
+class _Ticker:
+    """Moves the progress bar a batch on, and looks at the running loss now and then."""
+
+    def __init__(self, progress: Progress, epoch: int, best: float) -> None:
+        self.progress = progress
+        self.facts: dict[str, Any] = {"epoch": epoch}
+        if math.isfinite(best):
+            self.facts["best"] = f"{best:.4g}"
+        self.looked = time.monotonic()
+
+    def __call__(self, average: Average) -> None:
+        if time.monotonic() - self.looked > _REFRESH_SECONDS:
+            self.looked = time.monotonic()
+            self.facts["loss"] = f"{average.loss():.4g}"
+        self.progress.update(1, **self.facts)

@@ -1,0 +1,150 @@
+"""Frames into latents: once for all of them (`precompute_latents`), or a batch at a time (`to_latent`).
+
+What is stored is mu and logsigma; z = mu + exp(logsigma) * eps is drawn afresh for each batch, as the paper's
+training of M does (Ha & Schmidhuber 2018, appendix A.2).
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from world_models.configs.wm_config import WMMDNRNNConfig, WMVAEConfig
+from world_models.datasets.frame_cache import FrameCache
+from world_models.datasets.latents import Latents, load_latents, save_latents, vae_fingerprint
+from world_models.errors import CheckpointError, DataError
+from world_models.models.load import load_vae
+from world_models.utils.device import resolve_device
+from world_models.utils.progress import Progress
+from world_models.utils.run_dir import best_path
+from world_models.vision.frames import images_from_frames
+from world_models.vision.VAE.ConvVAE import ConvVAE
+
+_LOG = logging.getLogger(__name__)
+_FRAMES_AT_ONCE = 512  # 60 MB of activations in the first layer
+
+
+class LatentSource(NamedTuple):
+    """The trained V, the frames, and the file in which its latents of them belong."""
+
+    vae: ConvVAE
+    fingerprint: str
+    cache: FrameCache
+    path: Path
+
+
+def latent_source(vae_config: WMVAEConfig, mdrnn_config: WMMDNRNNConfig) -> LatentSource:
+    """The V of `vae_config.logdir` and the frames of `mdrnn_config.data_dir`.
+
+    Raises:
+        CheckpointError: There is no V (train the vae stage), or its latent size is not M's.
+        DataError: There are no rollouts, or one breaks the schema.
+    """
+    vae = load_vae(vae_config.logdir, resolve_device(mdrnn_config.device))
+    if vae.latent_size != mdrnn_config.latent_size:
+        raise CheckpointError(
+            f"{best_path(vae_config.logdir, 'vae')}: latent_size is {vae.latent_size} in the checkpoint and "
+            f"{mdrnn_config.latent_size} in M's settings; set it to {vae.latent_size}, or train another V"
+        )
+    vae = vae.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    path = Path(mdrnn_config.data_dir) / "latents" / f"latents_{vae.latent_size}.npz"
+    return LatentSource(vae, vae_fingerprint(vae.state_dict()), FrameCache.open(mdrnn_config.data_dir), path)
+
+
+def precompute_latents(vae_config: WMVAEConfig, mdrnn_config: WMMDNRNNConfig) -> Path:
+    """Encodes all frames with the trained V into `<data_dir>/latents/latents_<Z>.npz`, and returns its path.
+
+    A file that this very V made from these very rollouts is left as it is; any other is made anew, which the
+    log says.
+
+    Raises:
+        CheckpointError: There is no V (train the vae stage), or its latent size is not M's.
+        DataError: There are no rollouts, or one breaks the schema.
+    """
+    source = latent_source(vae_config, mdrnn_config)
+    read_or_make(source)
+    return source.path
+
+
+def read_or_make(source: LatentSource) -> Latents:
+    """The latents of `source`, from its file where that is current; the file is current afterwards."""
+    if source.path.exists():
+        try:
+            return load_latents(source.path, source.fingerprint, source.cache.fingerprint)
+        except DataError as error:
+            _LOG.warning("the latents are made anew: %s", error)
+    latents = _make(source)
+    save_latents(source.path, latents)
+    return latents
+
+
+def _make(source: LatentSource) -> Latents:
+    cache = source.cache
+    rows = cache.rows_of(range(len(cache.files)))
+    mu = np.empty((len(rows), source.vae.latent_size), np.float32)
+    logsigma = np.empty_like(mu)
+    with Progress("latents", len(rows), "frame") as progress:
+        for start in range(0, len(rows), _FRAMES_AT_ONCE):
+            part = slice(start, start + _FRAMES_AT_ONCE)
+            means, logs = encode(source.vae, cache.gather(rows[part]))
+            mu[part], logsigma[part] = means.cpu().numpy(), logs.cpu().numpy()
+            progress.update(len(means))
+    return Latents(
+        mu=mu,
+        logsigma=logsigma,
+        actions=np.asarray(cache.actions)[rows],
+        rewards=np.asarray(cache.rewards)[rows],
+        terminals=np.asarray(cache.terminals)[rows],
+        lengths=cache.lengths.copy(),
+        fingerprint=source.fingerprint,
+        data_fingerprint=cache.fingerprint,
+    )
+
+
+@torch.no_grad()
+def encode(vae: ConvVAE, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """V's mu and logsigma (..., Z) of frames uint8 (..., 64, 64, 3), in float32 on V's device."""
+    device = next(vae.parameters()).device
+    flat = frames.reshape(-1, *frames.shape[-3:])
+    with torch.autocast(device.type, enabled=False):  # bf16 here would shift z, not only its gradient
+        parts = [vae.encoder(images_from_frames(part.to(device))) for part in _chunks(flat)]
+    mu, logsigma = (torch.cat(each).reshape(*frames.shape[:-3], -1) for each in zip(*parts, strict=True))
+    return mu, logsigma
+
+
+def _chunks(frames: torch.Tensor) -> list[torch.Tensor]:
+    return [frames[start : start + _FRAMES_AT_ONCE] for start in range(0, len(frames), _FRAMES_AT_ONCE)]
+
+
+def draw_latents(mu: torch.Tensor, logsigma: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    """z = mu + exp(logsigma) * eps, with eps drawn from `generator` (on mu's device), or the global one."""
+    noise = torch.randn(mu.shape, device=mu.device, dtype=mu.dtype, generator=generator)
+    return mu + logsigma.exp() * noise
+
+
+def to_latent(
+    obs: torch.Tensor,
+    next_obs: torch.Tensor | None,
+    vae: ConvVAE,
+    generator: torch.Generator | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Encodes sequences of frames: the on-the-fly counterpart of the latents file.
+
+    Each frame is encoded once and has one z, which is the next latent of the row before it.
+
+    Args:
+        obs: uint8 (B, T, 64, 64, 3), or T + 1 rows where `next_obs` is None.
+        next_obs: uint8 (B, T, 64, 64, 3), next_obs[:, t] being obs[:, t + 1]; or None.
+        vae: The trained V.
+        generator: Of z's noise, on V's device; None draws from the global one.
+
+    Returns:
+        latent_obs and latent_next_obs, each (B, T, Z), without gradient.
+    """
+    frames = obs if next_obs is None else torch.cat([obs, next_obs[:, -1:]], dim=1)
+    z = draw_latents(*encode(vae, frames), generator)
+    return z[:, :-1], z[:, 1:]

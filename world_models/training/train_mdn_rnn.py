@@ -1,0 +1,275 @@
+"""Stage M: trains the MDN-RNN on sequences of latents (specification, Stage 2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from world_models.configs.wm_config import WMMDNRNNConfig, WMVAEConfig
+from world_models.datasets.frame_cache import FrameCache
+from world_models.datasets.loaders import FrameSequenceBatches, SequenceBatches
+from world_models.errors import ConfigError
+from world_models.losses.gmm_loss import gmm_loss
+from world_models.models.mdrnn import MDRNN
+from world_models.training import settings
+from world_models.training.devices import autocast_for, has_fused_adam
+from world_models.training.fit import FitJob, FitResult, fit
+from world_models.training.latent_stage import (
+    LatentSource,
+    draw_latents,
+    latent_source,
+    precompute_latents,
+    read_or_make,
+    to_latent,
+)
+from world_models.training.passes import Batches, Learner, Losses, held_out_pass, train_pass
+from world_models.training.resume import check_sizes
+from world_models.training.splits import split_indices
+from world_models.utils.device import resolve_device
+from world_models.utils.run_dir import checkpoint_path, load_checkpoint
+from world_models.utils.seeding import derive_seed, seed_everything
+from world_models.vision.VAE.ConvVAE import ConvVAE
+
+__all__ = ["data_pass", "get_loss", "precompute_latents", "to_latent", "train_mdn_rnn"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def train_mdn_rnn(
+    vae_config: WMVAEConfig,
+    mdrnn_config: WMMDNRNNConfig,
+    use_precomputed_latents: bool = True,
+    use_amp: bool = False,
+) -> FitResult:
+    """Trains M and writes `<logdir>/mdrnn/{best,checkpoint}.tar` and log.jsonl.
+
+    Logged, a step of a sequence: `loss` and its parts `gmm`, `bce`, `mse` (before the scaling by Z + 2).
+    Where no file is held out, M is validated on the training part. An M in the logdir that learned the
+    latents of another V is trained anew; the log says so.
+
+    Args:
+        vae_config: Where V is (`logdir`).
+        mdrnn_config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
+            optimizer="rmsprop" (documented; alpha 0.9) | "adam", grad_clip=1.0 (None: off),
+            batches_per_epoch=None (a cap).
+        use_precomputed_latents: Train on latents_<Z>.npz, made where it is missing or stale; otherwise encode
+            raw frames batch by batch: slower, without the file. Both give the same losses.
+        use_amp: Matrix products in bf16.
+
+    Raises:
+        DataError: No rollouts, one that breaks the schema, or none as long as seq_len + 1.
+        CheckpointError: There is no V (train the vae stage); V or an M in the logdir has other sizes.
+        ConfigError: A setting that cannot work, or an action_size that is not the data's.
+    """
+    source = latent_source(vae_config, mdrnn_config)
+    _check_action_size(source.cache, mdrnn_config)
+    device, seed = resolve_device(mdrnn_config.device), settings.whole(mdrnn_config.extra, "seed", 0)
+    train_batches, test_batches = _batches(source, mdrnn_config, use_precomputed_latents, device, seed)
+    mdrnn = _new_mdrnn(mdrnn_config, seed).to(device)
+    job = FitJob(
+        stage="mdrnn",
+        logdir=mdrnn_config.logdir,
+        model=mdrnn,
+        optimizer=_optimizer(mdrnn, mdrnn_config, device),
+        loss_fn=MDRNNLoss(mdrnn, device, mdrnn_config.include_reward, source.vae),
+        train_batches=train_batches,
+        test_batches=test_batches,
+        num_epochs=mdrnn_config.num_epochs,
+        sizes=mdrnn.sizes,
+        device=device,
+        facts={"vae_fingerprint": source.fingerprint},
+        scheduler_patience=mdrnn_config.scheduler_patience,
+        scheduler_factor=mdrnn_config.scheduler_factor,
+        early_stopping_patience=mdrnn_config.early_stopping_patience,
+        noreload=mdrnn_config.noreload or _is_of_another_vae(mdrnn_config, mdrnn, source.fingerprint),
+        seed=seed,
+        grad_clip=_grad_clip(mdrnn_config),
+        autocast=autocast_for(device, use_amp),
+    )
+    return fit(job)
+
+
+def get_loss(
+    mdrnn: MDRNN,
+    latent_obs: torch.Tensor,
+    action: torch.Tensor,
+    reward: torch.Tensor,
+    terminal: torch.Tensor,
+    latent_next_obs: torch.Tensor,
+    include_reward: bool = True,
+    latent_size: int | None = None,
+) -> Losses:
+    """M's losses on sequences, batch first (specification, Stage 2, "Loss function").
+
+    Args:
+        mdrnn: M over sequences.
+        latent_obs: z[t], (B, T, Z).
+        action: a[t], (B, T, A).
+        reward: r[t], (B, T).
+        terminal: d[t], 0 or 1, (B, T).
+        latent_next_obs: z[t+1], (B, T, Z).
+        include_reward: Whether the reward's squared error is part of the loss.
+        latent_size: Taken for existing callers; the scaling's Z is read from `latent_obs`.
+
+    Returns:
+        0-d means: gmm (negative log-likelihood of the next latent, nats), bce (terminal), mse (reward; 0
+        where it is not included), and loss, their sum divided by Z + 2 (Z + 1 without the reward).
+    """
+    latent_obs, action, reward, terminal, latent_next_obs = (
+        each.transpose(0, 1) for each in (latent_obs, action, reward, terminal, latent_next_obs)
+    )
+    mus, sigmas, logpi, rewards, terminals = mdrnn(action, latent_obs)
+    gmm = gmm_loss(latent_next_obs, mus, sigmas, logpi)
+    bce = functional.binary_cross_entropy_with_logits(terminals, terminal.float())
+    mse = functional.mse_loss(rewards, reward) if include_reward else torch.zeros_like(bce)
+    scale = latent_obs.shape[-1] + (2 if include_reward else 1)
+    return {"gmm": gmm, "bce": bce, "mse": mse, "loss": (gmm + bce + mse) / scale}
+
+
+class MDRNNLoss:
+    """The losses of a batch of sequences, of latents or of raw frames; z's noise comes from the generator.
+
+    Args:
+        mdrnn: M.
+        device: Where M is.
+        include_reward: As in `get_loss`.
+        vae: V, for batches of raw frames.
+    """
+
+    def __init__(
+        self, mdrnn: MDRNN, device: torch.device, include_reward: bool = True, vae: ConvVAE | None = None
+    ) -> None:
+        self.mdrnn = mdrnn
+        self.device = device
+        self.include_reward = include_reward
+        self.vae = vae
+
+    def __call__(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> tuple[Losses, int]:
+        """The losses of `latent_mu` and `latent_logsigma` (B, T+1, Z), or `frames` (B, T+1, 64, 64, 3), with
+        `action` (B, T, A), `reward` and `terminal` (B, T); and B."""
+        batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+        latent, latent_next = self._latents(batch, generator)
+        parts = (batch["action"], batch["reward"], batch["terminal"])
+        return get_loss(self.mdrnn, latent, *parts, latent_next, self.include_reward), len(latent)
+
+    def _latents(
+        self, batch: Mapping[str, torch.Tensor], generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if "latent_mu" in batch:
+            z = draw_latents(batch["latent_mu"], batch["latent_logsigma"], generator)
+            return z[:, :-1], z[:, 1:]
+        if self.vae is None:
+            raise ConfigError("vae is None: batches of raw frames are encoded by the trained V, give it")
+        return to_latent(batch["frames"], None, self.vae, generator)
+
+
+def data_pass(
+    mdrnn: MDRNN,
+    batches: Batches,
+    include_reward: bool = True,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    vae: ConvVAE | None = None,
+    epoch: int = 0,
+    seed: int = 0,
+    grad_clip: float | None = None,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> dict[str, float]:
+    """One pass over `batches`: training with an optimizer, validation without one.
+
+    Args:
+        mdrnn: M.
+        batches: SequenceBatches (latents) or FrameSequenceBatches (raw frames, encoded on the fly by `vae`).
+        include_reward: As in `get_loss`.
+        optimizer: Of M's parameters; None only measures.
+        vae: V; needed for raw frames.
+        epoch: Decides, with `seed`, the order and the noise of training.
+        seed: See `epoch`.
+        grad_clip: Largest norm of the gradient; None leaves it.
+        autocast: Makes the context in which losses are computed.
+
+    Returns:
+        The mean gmm, bce, mse and loss.
+    """
+    device = next(mdrnn.parameters()).device
+    learner = Learner(
+        model=mdrnn,
+        loss_fn=MDRNNLoss(mdrnn, device, include_reward, vae),
+        device=device,
+        optimizer=optimizer,
+        seed=seed,
+        grad_clip=grad_clip,
+        autocast=autocast,
+    )
+    means = held_out_pass(learner, batches) if optimizer is None else train_pass(learner, batches, epoch)
+    return {name: float(value) for name, value in means.items()}
+
+
+def _batches(
+    source: LatentSource, config: WMMDNRNNConfig, precomputed: bool, device: torch.device, seed: int
+) -> tuple[Batches, Batches]:
+    """The training and the validation part, in windows of seq_len + 1 rows."""
+    train, test = split_indices(source.cache.files, config.extra, "mdrnn")
+    cap = settings.whole_or_none(config.extra, "batches_per_epoch")
+    latents = read_or_make(source) if precomputed else None
+
+    def batches(episodes: list[int]) -> Batches:
+        sizes = (episodes, config.batch_size, config.seq_len, seed, True)
+        if latents is not None:
+            return SequenceBatches(latents, *sizes, device=device, max_batches=cap)
+        return FrameSequenceBatches(source.cache, *sizes, max_batches=cap)
+
+    return batches(train), batches(_long_enough(source.cache, test, config.seq_len) or train)
+
+
+def _long_enough(cache: FrameCache, test: list[int], seq_len: int) -> list[int]:
+    """The held-out episodes, or none where no window fits into any of them."""
+    if any(cache.lengths[index] > seq_len for index in test):
+        return test
+    reason = "every held-out episode is shorter than seq_len + 1" if test else "no file is held out"
+    _LOG.warning("mdrnn: %s; M is validated on the training part", reason)
+    return []
+
+
+def _check_action_size(cache: FrameCache, config: WMMDNRNNConfig) -> None:
+    if cache.action_size != config.action_size:
+        raise ConfigError(
+            f"WMMDNRNNConfig.action_size is {config.action_size}, and the actions in {config.data_dir} have "
+            f"{cache.action_size} columns; set it to {cache.action_size}, or name other data"
+        )
+
+
+def _new_mdrnn(config: WMMDNRNNConfig, seed: int) -> MDRNN:
+    seed_everything(derive_seed(seed, "mdrnn", "weights"))
+    return MDRNN(config.latent_size, config.action_size, config.hidden_size, config.gmm_components)
+
+
+def _optimizer(mdrnn: MDRNN, config: WMMDNRNNConfig, device: torch.device) -> torch.optim.Optimizer:
+    if settings.choice(config.extra, "optimizer", ("rmsprop", "adam")) == "adam":
+        return torch.optim.Adam(mdrnn.parameters(), config.learning_rate, fused=has_fused_adam(device))
+    return torch.optim.RMSprop(mdrnn.parameters(), config.learning_rate, alpha=0.9)
+
+
+def _grad_clip(config: WMMDNRNNConfig) -> float | None:
+    if config.extra.get("grad_clip", 1.0) is None:
+        return None
+    return settings.number(config.extra, "grad_clip", 1.0) or None
+
+
+def _is_of_another_vae(config: WMMDNRNNConfig, mdrnn: MDRNN, fingerprint: str) -> bool:
+    """Whether the run in the logdir learned the latents of another V than the one of `fingerprint`."""
+    path: Path = checkpoint_path(config.logdir, "mdrnn")
+    if config.noreload or not path.exists():
+        return False
+    stored = load_checkpoint(path)
+    check_sizes(stored, mdrnn.sizes, path)
+    other = "vae_fingerprint" in stored and stored["vae_fingerprint"] != fingerprint
+    if other:
+        _LOG.warning("%s: this M was trained on the latents of another V; it is trained anew", path)
+    return other
