@@ -40,7 +40,10 @@ class ActionAdapter:
     """
 
     def __init__(
-        self, space: gymnasium.Space[object], squash: Sequence[str] | None = None, where: str = "the environment"
+        self,
+        space: gymnasium.Space[object],
+        squash: Sequence[str] | None = None,
+        where: str = "the environment",
     ) -> None:
         self.space = space
         self.discrete = isinstance(space, gymnasium.spaces.Discrete)
@@ -60,7 +63,9 @@ class ActionAdapter:
             )
         self._squash = list(squash) if squash is not None else ["tanh"] * self.size
         if not self.discrete and len(self._squash) != self.size:
-            raise ActionSpaceError(f"{where} has {self.size} actions but {len(self._squash)} squashes are named.")
+            raise ActionSpaceError(
+                f"{where} has {self.size} actions but {len(self._squash)} squashes are named."
+            )
 
     def from_raw(self, raw: torch.Tensor) -> torch.Tensor:
         """C's output (n, A) as actions (n, A): squashed into the Box, or one-hot at the largest."""
@@ -71,7 +76,9 @@ class ActionAdapter:
             bottom, top = _RANGES[name]
             low, high = float(self.low[k]), float(self.high[k])
             unit = (SQUASHES[name](raw[..., k]) - bottom) / (top - bottom)
-            columns.append(low + unit * (high - low) if (low, high) != (bottom, top) else SQUASHES[name](raw[..., k]))
+            columns.append(
+                low + unit * (high - low) if (low, high) != (bottom, top) else SQUASHES[name](raw[..., k])
+            )
         return torch.stack(columns, dim=-1)
 
     def native(self, actions: FloatArray) -> FloatArray | np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

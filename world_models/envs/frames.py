@@ -9,7 +9,9 @@ from torch.nn import functional
 from world_models.types import FRAME_SIZE, UInt8Array
 
 
-def resize_frames(frames: UInt8Array, size: tuple[int, int] = (FRAME_SIZE, FRAME_SIZE), rows: int | None = None) -> UInt8Array:
+def resize_frames(
+    frames: UInt8Array, size: tuple[int, int] = (FRAME_SIZE, FRAME_SIZE), rows: int | None = None
+) -> UInt8Array:
     """Resize frames (n, H, W, 3) uint8 to (n, *size, 3), after keeping the first `rows` rows only.
 
     Bilinear with anti-aliasing, like Pillow's. A frame's pixels do not depend on its neighbours in the batch.

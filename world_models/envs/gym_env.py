@@ -132,7 +132,10 @@ class GymLanes:
             terminals.append(bool(terminal))
             truncated.append(bool(cut))
         return Step(
-            np.stack(frames), np.array(rewards, np.float32), np.array(terminals, bool), np.array(truncated, bool)
+            np.stack(frames),
+            np.array(rewards, np.float32),
+            np.array(terminals, bool),
+            np.array(truncated, bool),
         )
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -46,7 +47,7 @@ def shards(items: Sequence[Any], workers: int, size: int) -> list[Sequence[Any]]
     count = -(-count // workers) * workers if count > 1 else count
     count = min(count, len(items))
     edges = [len(items) * i // count for i in range(count + 1)]
-    return [items[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [items[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def evaluate(

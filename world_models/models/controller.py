@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -37,7 +38,7 @@ class Controller(nn.Module):
         self.fc: nn.Module
         if self.hidden_layers:
             layers: list[nn.Module] = []
-            for inputs, outputs in zip(sizes[:-2], sizes[1:-1], strict=True):
+            for inputs, outputs in itertools.pairwise(sizes):
                 layers += [nn.Linear(inputs, outputs), nn.Tanh()]
             self.fc = nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
         else:

@@ -118,7 +118,12 @@ def drive(
         if listeners:
             assert board.native is not None
             heard = Transition(
-                active, [episodes[i] for i in board.index[active]], board.frames[active], board.native[active], actions, step
+                active,
+                [episodes[i] for i in board.index[active]],
+                board.frames[active],
+                board.native[active],
+                actions,
+                step,
             )
             for listener in listeners:
                 listener.transition(heard)

@@ -37,7 +37,11 @@ class NoisePolicy:
     """
 
     def __init__(
-        self, actions: ActionAdapter, horizon: int, kind: str = "brownian", drift: Sequence[float] | None = None
+        self,
+        actions: ActionAdapter,
+        horizon: int,
+        kind: str = "brownian",
+        drift: Sequence[float] | None = None,
     ) -> None:
         if kind not in ("uniform", "brownian"):
             raise ConfigError(f"policy={kind!r} is unknown: it is 'uniform', 'brownian' or 'agent'.")

@@ -1,0 +1,98 @@
+"""The `world-models` command: run | collect | train | evaluate | report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from world_models.report import write_report
+from world_models.rollout.driver import BACKENDS
+from world_models.training.arguments import add_training_flags, resolve
+from world_models.training.evaluation import evaluate_recipe, film, run_recipe
+from world_models.training.pipeline import EVALUATION_SEED, Pipeline, require_run
+from world_models.training.train_world_model import train_world_model
+from world_models.utils.console import guarded
+
+
+def _run(args: argparse.Namespace) -> None:
+    Pipeline(resolve(args)).run(args.episodes)
+
+
+def _collect(args: argparse.Namespace) -> None:
+    Pipeline(resolve(args)).collect()
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    require_run(args.logdir)
+    recipe = run_recipe(args.logdir, args.env, args.backend, time_limit=args.time_limit, num_lanes=4)
+    score = evaluate_recipe(recipe, args.episodes, args.seed, args.workers, display=not args.json)
+    if args.json:
+        print(json.dumps({"logdir": args.logdir, **score}))
+        return
+    print(
+        f"{score['env']} ({score['backend']}), {score['episodes']} episodes from seed {args.seed}: "
+        f"{score['mean']:.1f} ± {score['std']:.1f} (min {score['min']:.1f}, max {score['max']:.1f})"
+    )
+
+
+def _report(args: argparse.Namespace) -> None:
+    frames = None
+    if args.video:
+        require_run(args.logdir)
+        frames = film(run_recipe(args.logdir, None), args.seed)
+    print(write_report(args.logdir, args.data_dir, args.out, episode_frames=frames))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="world-models", description="World Models: V sees, M remembers, C drives."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="collect, train V, M and C, score and report, in one go")
+    add_training_flags(run)
+    run.add_argument("--episodes", type=int, default=16, metavar="N", help="of the final score (16)")
+    run.set_defaults(work=_run)
+    collect = commands.add_parser("collect", help="write rollouts into --data_dir")
+    add_training_flags(collect)
+    collect.set_defaults(work=_collect)
+    train = commands.add_parser("train", help="the specification's training command")
+    add_training_flags(train)
+    train.set_defaults(work=train_world_model)
+    _add_evaluate(commands.add_parser("evaluate", help="the score of a trained run"))
+    report = commands.add_parser("report", help="one HTML page of a run")
+    report.add_argument("--logdir", required=True)
+    report.add_argument("--data_dir", help="rollouts to show V and M on")
+    report.add_argument("--out", help="the report's folder (<logdir>/report)")
+    report.add_argument("--video", action="store_true", help="drive and film one episode")
+    report.add_argument("--seed", type=int, default=EVALUATION_SEED, help="of the filmed episode")
+    report.set_defaults(work=_report)
+    return parser
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--logdir", required=True, help="the run's folder")
+    add("--episodes", type=int, default=16, metavar="N", help="how many (16)")
+    add(
+        "--seed",
+        type=int,
+        default=EVALUATION_SEED,
+        help=f"of the first; the others follow ({EVALUATION_SEED})",
+    )
+    add("--backend", choices=BACKENDS, default="gymnasium", help="reported scores are Gymnasium's")
+    add("--env", metavar="ID", help="another environment than the controller's")
+    add("--time_limit", type=int, default=1000, help="steps of an episode at most (1000)")
+    add("--workers", type=int, help="processes (one a core)")
+    add("--json", action="store_true", help="one line of JSON with every return, seeds and versions")
+    parser.set_defaults(work=_evaluate)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code: 0, 2 for a mistake that a sentence explains, 130 after Ctrl-C."""
+    args = _parser().parse_args(argv)
+    return guarded(lambda: args.work(args))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,140 @@
+"""Named settings of a whole run: quick, carracing, takecover-free defaults and the paper's own.
+
+A preset is a table of command-line settings by their names, and the further settings of each stage that
+have no flag (`vae`, `rnn`, `ctrl`, `collect`). What is given on the command line counts before it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from world_models.errors import ConfigError
+
+Table = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of a run: `flags` by the command line's names, the rest by stage (into `config.extra`)."""
+
+    flags: Table = field(default_factory=dict)
+    collect: Table = field(default_factory=dict)
+    vae: Table = field(default_factory=dict)
+    rnn: Table = field(default_factory=dict)
+    ctrl: Table = field(default_factory=dict)
+
+
+PRESETS: dict[str, Preset] = {
+    # The specification's defaults and nothing else.
+    "default": Preset(),
+    # Two CPU cores, under 20 minutes, on CarRacing.
+    "quick": Preset(
+        flags={
+            "env": "CarRacing-v3",
+            "num_rollouts": 160,
+            "rollout_len": 300,
+            "vae_epochs": 5,
+            "vae_batch_size": 64,
+            "rnn_epochs": 4,
+            "rnn_batch_size": 64,
+            "seq_len": 32,
+            "ctrl_pop_size": 24,
+            "ctrl_samples": 2,
+            "ctrl_target": 880.0,
+            "amp": False,
+        },
+        collect={"hopeless": 60},
+        vae={"free_bits": 0.1, "num_test_files": 8},
+        rnn={"optimizer": "adam", "num_test_files": 8, "batches_per_epoch": 100},
+        ctrl={
+            "components": 32,
+            "sigma": 0.2,
+            "hopeless": 60,
+            "first_horizon": 250,
+            "max_env_steps": 450_000,
+            "eval_every": 12,
+            "eval_episodes": 8,
+            "whitening_episodes": 32,
+        },
+    ),
+    # An hour or two on two cores.
+    "carracing": Preset(
+        flags={
+            "env": "CarRacing-v3",
+            "num_rollouts": 400,
+            "rollout_len": 300,
+            "vae_epochs": 8,
+            "vae_batch_size": 64,
+            "rnn_epochs": 15,
+            "rnn_batch_size": 64,
+            "seq_len": 64,
+            "ctrl_pop_size": 32,
+            "ctrl_samples": 4,
+            "ctrl_target": 930.0,
+        },
+        collect={"hopeless": 80},
+        vae={"free_bits": 0.1, "num_test_files": 20},
+        rnn={"optimizer": "adam", "num_test_files": 20, "batches_per_epoch": 100},
+        ctrl={
+            "components": 64,
+            "sigma": 0.2,
+            "hopeless": 80,
+            "first_horizon": 400,
+            "max_env_steps": 6_000_000,
+            "eval_every": 10,
+            "eval_episodes": 16,
+            "whitening_episodes": 48,
+        },
+    ),
+    # Ha & Schmidhuber 2018, appendix A: 10,000 rollouts, one epoch of V, twenty of M, 64 candidates of 16
+    # episodes, in C's own 867 parameters. Days on a workstation.
+    "paper": Preset(
+        flags={
+            "env": "CarRacing-v3",
+            "num_rollouts": 10_000,
+            "rollout_len": 1000,
+            "vae_epochs": 1,
+            "vae_batch_size": 100,
+            "vae_lr": 1e-4,
+            "rnn_epochs": 20,
+            "rnn_batch_size": 100,
+            "seq_len": 500,
+            "ctrl_pop_size": 64,
+            "ctrl_samples": 16,
+        },
+        vae={"free_bits": 0.5},
+        rnn={"optimizer": "adam"},
+        ctrl={"sample_latents": True, "eval_every": 25, "eval_episodes": 100, "max_generations": 1800},
+    ),
+    # Every stage in miniature, in a minute or two: to see whether an environment works at all.
+    "tiny": Preset(
+        flags={
+            "num_rollouts": 6,
+            "rollout_len": 60,
+            "vae_epochs": 1,
+            "vae_batch_size": 32,
+            "rnn_epochs": 1,
+            "rnn_batch_size": 8,
+            "seq_len": 8,
+            "ctrl_pop_size": 4,
+            "ctrl_samples": 1,
+            "ctrl_time_limit": 60,
+            "ctrl_workers": 2,
+        },
+        vae={"num_test_files": 1, "sample_count": 4},
+        rnn={"num_test_files": 1},
+        ctrl={"max_generations": 2, "eval_every": 2, "eval_episodes": 2, "num_lanes": 4},
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """The settings of that name. Raises ConfigError naming the nearest."""
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.3)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"preset={name!r} is unknown: it is one of {', '.join(PRESETS)}.{hint}")
+    return PRESETS[name]

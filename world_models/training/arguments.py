@@ -1,0 +1,107 @@
+"""The flags of the training command, written once for both entry points."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from world_models.configs.presets import PRESETS, preset
+from world_models.rollout.driver import BACKENDS, POLICIES
+
+# What a flag is when neither the command line nor the preset says: the specification's defaults.
+DEFAULTS: dict[str, Any] = {
+    "env": "CarRacing-v2",
+    "device": "auto",
+    "latent_size": 32,
+    "rnn_hidden": 256,
+    "gmm_components": 5,
+    "seq_len": 32,
+    "vae_epochs": 10,
+    "vae_batch_size": 32,
+    "vae_lr": 1e-3,
+    "rnn_epochs": 30,
+    "rnn_batch_size": 16,
+    "rnn_lr": 1e-3,
+    "ctrl_pop_size": 10,
+    "ctrl_samples": 4,
+    "ctrl_workers": 32,
+    "ctrl_target": 950.0,
+    "ctrl_time_limit": 1000,
+    "num_rollouts": 1000,
+    "rollout_len": 1000,
+    "num_workers": 8,
+    "policy": "brownian",
+    "backend": "auto",
+    "precompute_latents": True,
+    "amp": False,
+    "seed": 0,
+}
+
+_STAGES = ("all", "vae", "rnn", "ctrl")
+
+
+def add_training_flags(parser: argparse.ArgumentParser) -> None:
+    """Every documented flag; a flag that is not given stays None until `resolve` fills it in."""
+    add = parser.add_argument
+    add("--env", metavar="ID", help="a Gymnasium id (CarRacing-v2, an alias of CarRacing-v3)")
+    add(
+        "--stage", choices=_STAGES, default="all", help="train this stage only (all: collect, then all three)"
+    )
+    add("--preset", metavar="NAME", default="default", help=f"named settings: {', '.join(PRESETS)}")
+    add("--generate_only", action="store_true", help="collect rollouts and stop")
+    add("--test", action="store_true", help="drive the trained model instead of training")
+    add("--data_dir", metavar="DIR", help="rollouts (./data/<env>)")
+    add("--logdir", metavar="DIR", help="checkpoints and logs (./results/<env>)")
+    add("--device", help="auto, cpu, cuda, cuda:1, ... (auto)")
+    add("--seed", type=int, help="of everything (0)")
+    add("--noreload", action="store_true", help="start anew, whatever lies in logdir")
+    add("--nosamples", action="store_true", help="no sample sheets of V")
+    sizes = (
+        ("--latent_size", "Z"),
+        ("--rnn_hidden", "R"),
+        ("--gmm_components", "K"),
+        ("--action_size", "A; by default the environment's"),
+        ("--seq_len", "steps of M's sequences"),
+        ("--vae_epochs", ""),
+        ("--vae_batch_size", ""),
+        ("--rnn_epochs", ""),
+        ("--rnn_batch_size", ""),
+        ("--ctrl_pop_size", "candidates a generation"),
+        ("--ctrl_samples", "episodes a candidate"),
+        ("--ctrl_workers", "processes at most"),
+        ("--ctrl_time_limit", "steps of an episode at most"),
+        ("--ctrl_generations", "stop after so many"),
+        ("--num_rollouts", "files in data_dir"),
+        ("--rollout_len", "steps of a rollout at most"),
+        ("--num_workers", "processes that collect"),
+        ("--num_test_files", "files held out"),
+    )
+    for flag, text in sizes:
+        add(flag, type=int, metavar="N", help=text or None)
+    for flag, text in (("--vae_lr", ""), ("--rnn_lr", ""), ("--ctrl_target", "stop at this return")):
+        add(flag, type=float, metavar="X", help=text or None)
+    add("--policy", choices=POLICIES, help="who drives while collecting (brownian: correlated noise)")
+    add("--backend", choices=BACKENDS, help="simulator for collection and evolution (auto)")
+    _switch(parser, "precompute_latents", "encode all frames once before M is trained")
+    _switch(parser, "amp", "train M in bf16 mixed precision")
+
+
+def _switch(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+    parser.add_argument(f"--{name}", action="store_true", default=None, help=text)
+    parser.add_argument(f"--no_{name}", dest=name, action="store_false", default=None, help=argparse.SUPPRESS)
+
+
+def resolve(args: argparse.Namespace) -> argparse.Namespace:
+    """Fill in what was not given: the preset's values, then the defaults.
+
+    Raises:
+        ConfigError: the preset is unknown.
+    """
+    flags = preset(args.preset).flags
+    for name, value in DEFAULTS.items():
+        if getattr(args, name, None) is None:
+            setattr(args, name, flags.get(name, value))
+    folder = args.env.split("/")[-1].rsplit("-v", 1)[0].lower()
+    args.data_dir = args.data_dir or f"./data/{folder}"
+    args.logdir = args.logdir or f"./results/{folder}"
+    return args

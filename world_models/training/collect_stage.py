@@ -1,0 +1,110 @@
+"""Data collection into a folder: exactly as many rollouts as asked for, topping up what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from world_models.envs.registry import canonical_id
+from world_models.errors import ConfigError, DataError
+from world_models.executors.base import Job, shards
+from world_models.executors.local import make_executor
+from world_models.rollout.driver import Recipe
+from world_models.types import EpisodeResult
+from world_models.utils.progress import Progress
+from world_models.utils.seeding import derive_seed
+
+_NAME = re.compile(r"rollout_(\d+)\.npz")
+_SHARD = 32  # rollouts a job: what an interrupted worker may lose of its own is less than that
+
+
+def generate_rollouts(
+    data_dir: str | Path,
+    env_name: str,
+    num_rollouts: int = 1000,
+    seq_len: int = 1000,
+    num_workers: int = 8,
+    *,
+    policy: str = "brownian",
+    backend: str = "auto",
+    seed: int = 0,
+    hopeless: int | None = None,
+    logdir: str | Path | None = None,
+    display: bool = True,
+) -> list[Path]:
+    """Fill `data_dir` up to `num_rollouts` files rollout_*.npz of at most `seq_len` steps each.
+
+    Rollout i has a seed of its own, from (seed, i): an interrupted collection that is started again ends
+    with the same files as one that was not.
+
+    Args:
+        data_dir: The folder; made where it is missing.
+        env_name: Any Gymnasium id.
+        num_rollouts: Files that shall be there in the end.
+        seq_len: Steps after which an episode is cut; one that ends before is shorter.
+        num_workers: Processes, at most one a core (EnvPool: threads).
+        policy: "brownian" (correlated noise), "uniform", or "agent" (the trained run in `logdir`).
+        backend: "auto", "envpool" or "gymnasium".
+        seed: Of the whole folder.
+        hopeless: Steps without a positive reward after which an episode is cut.
+        logdir: The run of the policy "agent".
+        display: Show progress.
+
+    Returns:
+        The files that were written now.
+
+    Raises:
+        ConfigError: a number that cannot work. EnvironmentNameError: an unknown id. Nothing is written.
+        DataError: the folder already has more files than asked for.
+    """
+    for name, value in (("num_rollouts", num_rollouts), ("seq_len", seq_len), ("num_workers", num_workers)):
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{name}={value!r} cannot work: give a whole number of at least 1.")
+    env_id = canonical_id(env_name)
+    paths = _missing(Path(data_dir), num_rollouts, seed)
+    recipe = Recipe(
+        env_name=env_id,
+        backend=backend,
+        policy=policy,
+        logdir=None if logdir is None else str(logdir),
+        time_limit=seq_len,
+        num_lanes=8,
+        trained=policy == "agent",
+    )
+    if not paths:
+        return []
+    executor = make_executor(recipe, num_workers)
+    # A pool's lanes stay full only if a job has several times as many episodes.
+    parts = shards(list(paths.items()), executor.workers, _SHARD if executor.workers > 1 else 128)
+    jobs = [Job("collect", {"paths": dict(part), "hopeless": hopeless}) for part in parts]
+    Path(data_dir).mkdir(parents=True, exist_ok=True)
+    try:
+        with Progress("collect", len(paths), "rollout", enabled=display) as progress:
+            steps = 0
+
+            def told(results: list[EpisodeResult]) -> None:
+                nonlocal steps
+                steps += sum(result.steps for result in results)
+                progress.update(len(results), steps=steps)
+
+            executor.run(jobs, told)
+    finally:
+        executor.close()
+    return [Path(path) for path in paths.values()]
+
+
+def _missing(folder: Path, num_rollouts: int, seed: int) -> dict[int, str]:
+    """{seed: path} of the rollouts that are still to be collected."""
+    there = sorted(folder.glob("*.npz")) if folder.is_dir() else []
+    taken = {int(match[1]) for path in there if (match := _NAME.fullmatch(path.name))}
+    wanted = num_rollouts - len(there)
+    if wanted < 0:
+        raise DataError(
+            f"{folder} has {len(there)} rollouts already, more than num_rollouts={num_rollouts}: ask for at least "
+            "as many, or use another folder."
+        )
+    free = (i for i in range(num_rollouts + len(there)) if i not in taken)
+    return {
+        derive_seed("rollout", seed, i): str(folder / f"rollout_{i:05d}.npz")
+        for i, _ in zip(free, range(wanted), strict=False)
+    }

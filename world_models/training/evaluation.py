@@ -1,0 +1,163 @@
+"""The score: a trained run, or a random policy, on named seeds, as mean and standard deviation."""
+
+from __future__ import annotations
+
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from world_models.envs.registry import canonical_id
+from world_models.errors import ConfigError
+from world_models.executors.base import evaluate
+from world_models.executors.local import cpu_count, make_executor
+from world_models.models.load import load_controller
+from world_models.rollout.driver import Driver, Recipe, choose_backend
+from world_models.rollout.loop import Transition
+from world_models.types import Episode, EpisodeResult, UInt8Array
+from world_models.utils.progress import Progress
+
+_PACKAGES = ("world-models-torch", "torch", "numpy", "gymnasium", "box2d", "envpool", "cma")
+
+
+def versions() -> dict[str, str]:
+    """Python's and the packages' versions, those that are installed."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def run_recipe(
+    logdir: str | Path, env_name: str | None = None, backend: str = "gymnasium", **settings: Any
+) -> Recipe:
+    """The recipe that drives a trained run as its checkpoint says."""
+    controller, facts = load_controller(logdir)
+    name = env_name or facts.get("env_name")
+    if not name:
+        raise ConfigError(f"The controller in {logdir} does not say its environment: name it (--env).")
+    settings.setdefault("sample_latents", bool(facts.get("sample_latents", False)))
+    return Recipe(
+        env_name=canonical_id(name),
+        backend=backend,
+        logdir=str(logdir),
+        hidden_layers=controller.hidden_layers,
+        use_hidden=controller.hidden_size > 0,
+        trained=True,
+        **settings,
+    )
+
+
+def evaluate_recipe(
+    recipe: Recipe,
+    episodes: int,
+    seed: int,
+    workers: int | None = None,
+    display: bool = True,
+    title: str = "evaluate",
+) -> dict[str, Any]:
+    """Mean, standard deviation and every return over seeds seed .. seed + episodes - 1, to the end of each."""
+    if episodes < 1:
+        raise ConfigError(f"episodes={episodes!r} cannot work: give a whole number of at least 1.")
+    if seed < 0:
+        raise ConfigError(f"seed={seed!r} cannot work: give a whole number of at least 0.")
+    started = time.monotonic()
+    executor = make_executor(recipe, workers or cpu_count())
+    try:
+        with Progress(title, episodes, "episode", enabled=display) as progress:
+            done: list[float] = []
+
+            def told(results: list[EpisodeResult]) -> None:
+                done.extend(result.episode_return for result in results)
+                progress.update(len(results), mean=round(float(np.mean(done)), 1), best=round(max(done), 1))
+
+            # Small shards: lanes of a process step one after the other, so nothing is lost by them.
+            inline = choose_backend(recipe.env_name, recipe.backend) == "envpool"
+            results = evaluate(
+                executor,
+                [Episode(0, seed + i) for i in range(episodes)],
+                time_limit=recipe.time_limit,
+                shard_size=128 if inline else 4,
+                progressed=told,
+            )
+    finally:
+        executor.close()
+    returns = np.array([result.episode_return for result in results])
+    return {
+        "env": recipe.env_name,
+        "backend": choose_backend(recipe.env_name, recipe.backend),
+        "policy": recipe.policy,
+        "episodes": episodes,
+        "mean": float(returns.mean()),
+        "std": float(returns.std()),
+        "min": float(returns.min()),
+        "max": float(returns.max()),
+        "returns": [float(r) for r in returns],
+        "steps": [int(result.steps) for result in results],
+        "seeds": [seed + i for i in range(episodes)],
+        "time_limit": recipe.time_limit,
+        "seconds": round(time.monotonic() - started, 1),
+        "versions": versions(),
+    }
+
+
+class _Film:
+    """A listener that keeps one episode's native frames."""
+
+    def __init__(self) -> None:
+        self.frames: list[UInt8Array] = []
+
+    def transition(self, transition: Transition) -> None:
+        self.frames.append(transition.native_frames[0].copy())
+
+    def ended(self, lane: int, result: EpisodeResult) -> None:
+        """Nothing more to keep."""
+
+
+def film(recipe: Recipe, seed: int) -> UInt8Array:
+    """Native frames (T, H, W, 3) of one episode."""
+    listener = _Film()
+    driver = Driver(Recipe(**{**recipe.__dict__, "num_lanes": 1, "threads": cpu_count()}))
+    try:
+        driver.evaluate([Episode(0, seed)], listeners=[listener])
+    finally:
+        driver.close()
+    return np.stack(listener.frames)
+
+
+def test_trained_model(
+    logdir: str | Path,
+    env_name: str,
+    action_size: int,
+    num_episodes: int = 5,
+    *,
+    seed: int = 10_000,
+    time_limit: int = 1000,
+) -> list[float]:
+    """Drive a trained run (specification, Inference Pipeline); prints each return and gives them all.
+
+    Raises:
+        CheckpointError: a stage is missing, or its sizes do not fit the environment.
+        ConfigError: `action_size` is not what the controller has.
+    """
+    controller, _ = load_controller(logdir)
+    if controller.action_size != action_size:
+        raise ConfigError(
+            f"action_size={action_size}, but the controller in {logdir} gives {controller.action_size} actions: "
+            f"call with action_size={controller.action_size}."
+        )
+    recipe = run_recipe(logdir, env_name, time_limit=time_limit, num_lanes=4)
+    score = evaluate_recipe(recipe, num_episodes, seed)
+    for i, episode_return in enumerate(score["returns"]):
+        print(f"Episode {i + 1}: return {episode_return:.2f}")
+    print(f"Mean over {num_episodes} episodes: {score['mean']:.2f} ± {score['std']:.2f}")
+    return list(score["returns"])
+
+
+test_trained_model.__test__ = False  # type: ignore[attr-defined]  # pytest shall not collect it

@@ -1,0 +1,265 @@
+"""The whole run: collect, V, M, C, score, report; each part can also be asked for alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from world_models.configs.presets import preset
+from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
+from world_models.datasets.rollout_files import list_rollouts, split_files
+from world_models.envs.actions import ActionAdapter
+from world_models.envs.registry import canonical_id, env_spec, make_gym
+from world_models.errors import CheckpointError, ConfigError
+from world_models.models.load import load_vae
+from world_models.report import write_report
+from world_models.rollout.driver import Recipe
+from world_models.training.collect_stage import generate_rollouts
+from world_models.training.evaluation import evaluate_recipe, film, run_recipe, versions
+from world_models.training.train_controller import train_controller
+from world_models.training.train_convae import train_convae
+from world_models.training.train_mdn_rnn import train_mdn_rnn
+from world_models.types import FRAME_SIZE
+from world_models.utils.device import resolve_device
+from world_models.utils.run_dir import best_path
+
+Result = TypeVar("Result")
+EVALUATION_SEED = 10_000  # Gymnasium seeds from here on are for scores alone
+
+
+class Pipeline:
+    """One run's stages with resolved settings (`arguments.resolve`), checked before anything is written."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.preset = preset(args.preset)
+        self.env_id = canonical_id(args.env)
+        self.device = str(resolve_device(args.device, strict=args.device != "auto"))
+        self.action_size = self._action_size()
+        self.seconds: dict[str, float] = {}
+        self._check_numbers()
+        self.vae_config, self.rnn_config, self.ctrl_config = self._configs()
+
+    def _action_size(self) -> int:
+        env = make_gym(self.env_id)
+        size = ActionAdapter(env.action_space, env_spec(self.env_id).squash, where=self.env_id).size
+        env.close()
+        asked = self.args.action_size
+        if asked is not None and asked != size:
+            raise ConfigError(f"--action_size {asked} does not fit: {self.env_id} has {size} actions.")
+        return size
+
+    def _check_numbers(self) -> None:
+        for name in ("num_rollouts", "rollout_len", "num_workers"):
+            value = getattr(self.args, name)
+            if value < 1:
+                raise ConfigError(f"{name}={value} cannot work: give a whole number of at least 1.")
+
+    def _configs(self) -> tuple[WMVAEConfig, WMMDNRNNConfig, WMControllerConfig]:
+        a = self.args
+        common = {"seed": a.seed}
+        test = {} if a.num_test_files is None else {"num_test_files": a.num_test_files}
+        vae = {**self.preset.vae, **common, **test}
+        rnn = {**self.preset.rnn, **common, **test}
+        ctrl = {
+            **self.preset.ctrl,
+            **common,
+            "backend": a.backend,
+            "noreload": a.noreload,
+            "device": self.device,
+        }
+        if a.ctrl_generations is not None:
+            ctrl["max_generations"] = a.ctrl_generations
+        folders: dict[str, Any] = {"logdir": a.logdir}
+        return (
+            WMVAEConfig(
+                height=FRAME_SIZE,
+                width=FRAME_SIZE,
+                latent_size=a.latent_size,
+                device=self.device,
+                train_batch_size=a.vae_batch_size,
+                num_epochs=a.vae_epochs,
+                data_dir=a.data_dir,
+                learning_rate=a.vae_lr,
+                noreload=a.noreload,
+                nosamples=a.nosamples,
+                extra=vae,
+                **folders,
+            ),
+            WMMDNRNNConfig(
+                latent_size=a.latent_size,
+                action_size=self.action_size,
+                hidden_size=a.rnn_hidden,
+                gmm_components=a.gmm_components,
+                device=self.device,
+                batch_size=a.rnn_batch_size,
+                seq_len=a.seq_len,
+                num_epochs=a.rnn_epochs,
+                data_dir=a.data_dir,
+                learning_rate=a.rnn_lr,
+                noreload=a.noreload,
+                extra=rnn,
+                **folders,
+            ),
+            WMControllerConfig(
+                latent_size=a.latent_size,
+                hidden_size=a.rnn_hidden,
+                action_size=self.action_size,
+                env_name=self.env_id,
+                n_samples=a.ctrl_samples,
+                pop_size=a.ctrl_pop_size,
+                target_return=a.ctrl_target,
+                max_workers=a.ctrl_workers,
+                time_limit=a.ctrl_time_limit,
+                extra=ctrl,
+                **folders,
+            ),
+        )
+
+    def _timed(self, stage: str, work: Callable[[], Result]) -> Result:
+        started = time.monotonic()
+        result = work()
+        self.seconds[stage] = round(time.monotonic() - started, 1)
+        return result
+
+    # -- the stages ----------------------------------------------------------------------------------
+
+    def collect(self) -> None:
+        """Fill the data folder up to num_rollouts."""
+        a = self.args
+        self._timed(
+            "collect",
+            lambda: generate_rollouts(
+                a.data_dir,
+                self.env_id,
+                a.num_rollouts,
+                a.rollout_len,
+                a.num_workers,
+                policy=a.policy,
+                backend=a.backend,
+                seed=a.seed,
+                hopeless=self.preset.collect.get("hopeless"),
+                logdir=a.logdir,
+            ),
+        )
+
+    def check_data(self) -> None:
+        """There are rollouts, and the held-out split is not larger than they are."""
+        files = list_rollouts(self.args.data_dir)
+        if self.args.num_test_files is not None:
+            split_files(files, self.args.num_test_files, train=True, strict=True)
+
+    def train_vae(self) -> None:
+        """Stage V."""
+        self.check_data()
+        self._timed("vae", lambda: train_convae(self.vae_config))
+
+    def train_rnn(self) -> None:
+        """Stage M."""
+        self.check_data()
+        load_vae(self.args.logdir)  # without V nothing needs to be read, made or said
+        self._timed(
+            "mdrnn",
+            lambda: train_mdn_rnn(
+                self.vae_config,
+                self.rnn_config,
+                use_precomputed_latents=self.args.precompute_latents,
+                use_amp=self.args.amp,
+            ),
+        )
+
+    def train_ctrl(self) -> None:
+        """Stage C."""
+        self._timed("ctrl", lambda: train_controller(self.ctrl_config))
+
+    def train(self) -> None:
+        """The stages that --stage asks for; "all" collects first."""
+        stages = {"vae": self.train_vae, "rnn": self.train_rnn, "ctrl": self.train_ctrl}
+        if self.args.stage != "all":
+            stages[self.args.stage]()
+            return
+        self.collect()
+        for stage in stages.values():
+            stage()
+
+    # -- what comes after ----------------------------------------------------------------------------
+
+    def score(self, episodes: int) -> dict[str, Any]:
+        """summary.json: a random policy against the trained controller in Gymnasium's own environment."""
+        limit = self.args.ctrl_time_limit
+        shared = {"time_limit": limit, "num_lanes": 4}
+        random = Recipe(self.env_id, backend="gymnasium", policy="uniform", **shared)
+        trained = run_recipe(self.args.logdir, self.env_id, **shared)
+        scores = self._timed(
+            "evaluate",
+            lambda: {
+                "random": evaluate_recipe(random, episodes, EVALUATION_SEED, title="random"),
+                "trained": evaluate_recipe(trained, episodes, EVALUATION_SEED, title="trained"),
+            },
+        )
+        keep = ("mean", "std", "min", "max", "episodes", "returns", "steps", "seeds")
+        return {
+            "env": self.env_id,
+            "backend": "gymnasium",
+            "preset": self.args.preset,
+            "seed": self.args.seed,
+            **{who: {key: score[key] for key in keep} for who, score in scores.items()},
+            "seconds": dict(self.seconds),
+            "versions": versions(),
+        }
+
+    def report(self, summary: dict[str, Any]) -> Path:
+        """The report folder: curves, pictures, a dream, a video of the car."""
+        recipe = run_recipe(self.args.logdir, self.env_id, time_limit=self.args.ctrl_time_limit)
+        frames = film(recipe, EVALUATION_SEED)
+        return write_report(self.args.logdir, self.args.data_dir, summary=summary, episode_frames=frames)
+
+    def run(self, episodes: int) -> dict[str, Any]:
+        """Everything, from pixels to summary.json and the report; a run that was stopped goes on."""
+        self.train()
+        summary = self.score(episodes)
+        target = Path(self.args.logdir) / "summary.json"
+        _write_json(target, summary)
+        page = self._timed("report", lambda: self.report(summary))
+        summary["seconds"] = dict(self.seconds)
+        _write_json(target, summary)
+        print(table(summary))
+        print(f"\nReport:  {page}\nSummary: {target}")
+        return summary
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The end of a run in a few lines."""
+    lines = [
+        f"\n{summary['env']} in Gymnasium, {summary['trained']['episodes']} episodes never trained on",
+        "",
+    ]
+    lines.append(f"{'policy':<20}{'mean':>9}   {'std':>7}{'min':>9}{'max':>9}")
+    for who, name in (("random", "random"), ("trained", "trained controller")):
+        s = summary[who]
+        lines.append(f"{name:<20}{s['mean']:>9.1f} ± {s['std']:>7.1f}{s['min']:>9.1f}{s['max']:>9.1f}")
+    spent = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in summary["seconds"].items())
+    return "\n".join([*lines, "", f"Time: {spent}"])
+
+
+def require_run(logdir: str | Path) -> None:
+    """There is a trained controller in logdir.
+
+    Raises:
+        CheckpointError: there is none; the message names the file.
+    """
+    if not best_path(logdir, "ctrl").is_file():
+        raise CheckpointError(
+            f"{best_path(logdir, 'ctrl')} does not exist: train a run there first, or name its --logdir."
+        )
