@@ -74,9 +74,7 @@ class CountingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]]):
         self.time = 0
         return self.render(), {}
 
-    def step(
-        self, action: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+    def step(self, action: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         self.actions[-1].append(np.array(action, dtype=np.float32, copy=True))
         reward = float(self.time)
         self.time += 1
@@ -116,9 +114,7 @@ def noise_rollout(length: int, action_size: int = 3, seed: int = 0) -> Rollout:
     )
 
 
-def make_rollouts(
-    directory: Path, lengths: Sequence[int], action_size: int = 3, seed: int | None = None
-) -> list[Path]:
+def make_rollouts(directory: Path, lengths: Sequence[int], action_size: int = 3, seed: int | None = None) -> list[Path]:
     """Writes rollout_00000.npz and so on, one of each length, and gives their paths in order.
 
     Args:

@@ -45,9 +45,7 @@ def _report(args: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="world-models", description="World Models: V sees, M remembers, C drives."
-    )
+    parser = argparse.ArgumentParser(prog="world-models", description="World Models: V sees, M remembers, C drives.")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="collect, train V, M and C, score and report, in one go")
     add_training_flags(run)

@@ -41,9 +41,7 @@ TABLES = {
 def test_every_documented_field_has_its_documented_default_and_type(config_class):
     config = config_class(height=64, width=64) if config_class is WMVAEConfig else config_class()
     assert config.to_dict() == TABLES[config_class]
-    assert {k: type(v) for k, v in config.to_dict().items()} == {
-        k: type(v) for k, v in TABLES[config_class].items()
-    }
+    assert {k: type(v) for k, v in config.to_dict().items()} == {k: type(v) for k, v in TABLES[config_class].items()}
     assert config.extra == {}
 
 
@@ -121,9 +119,7 @@ def test_keywords_beside_a_mapping_and_things_that_are_no_mapping_are_refused():
     (WMControllerConfig, "target_return", float("nan")), (WMControllerConfig, "max_workers", 0),
     (WMControllerConfig, "time_limit", 0), (WMControllerConfig, "extra", [1]),
 ])  # fmt: skip
-def test_an_invalid_value_raises_at_construction_and_the_message_names_field_and_value(
-    config_class, name, value
-):
+def test_an_invalid_value_raises_at_construction_and_the_message_names_field_and_value(config_class, name, value):
     for build in (lambda: config_class(**{name: value}), lambda: config_class({name: value})):
         with pytest.raises(ConfigError) as caught:
             build()
@@ -158,9 +154,7 @@ def test_fields_and_extra_keys_can_be_assigned_and_unknown_names_cannot():
 
 
 def test_numpy_numbers_and_paths_become_plain_values():
-    config = WMVAEConfig(
-        latent_size=np.int64(8), learning_rate=1, data_dir=Path("a/b"), noreload=np.bool_(True)
-    )
+    config = WMVAEConfig(latent_size=np.int64(8), learning_rate=1, data_dir=Path("a/b"), noreload=np.bool_(True))
     plain = [config.latent_size, config.learning_rate, config.data_dir, config.noreload]
     assert plain == [8, 1.0, str(Path("a/b")), True]
     assert [type(value) for value in plain] == [int, float, str, bool]

@@ -124,9 +124,7 @@ def test_only_the_files_asked_for_are_given_and_the_others_are_kept(tmp_path: Pa
     assert reads == []
 
 
-def test_a_build_that_is_interrupted_goes_on_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_build_that_is_interrupted_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = make_rollouts(tmp_path, [5, 6, 4])
     reads: list[str] = []
 

@@ -143,9 +143,7 @@ def test_a_transform_cannot_change_the_cache(cache: FrameCache) -> None:
     seq_len=st.integers(1, 20),
     seed=st.none() | st.integers(0, 99),
 )
-def test_windows_lie_inside_episodes_and_do_not_overlap(
-    lengths: list[int], seq_len: int, seed: int | None
-) -> None:
+def test_windows_lie_inside_episodes_and_do_not_overlap(lengths: list[int], seq_len: int, seed: int | None) -> None:
     all_lengths = np.array(lengths)
     offsets = np.cumsum(all_lengths) - all_lengths
     long = all_lengths > seq_len
@@ -174,9 +172,7 @@ def test_action_t_goes_with_latent_t_and_the_next_row_is_the_following_one(cache
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_frames_and_latents_come_in_the_same_windows_in_the_same_order(
-    cache: FrameCache, shuffle: bool
-) -> None:
+def test_frames_and_latents_come_in_the_same_windows_in_the_same_order(cache: FrameCache, shuffle: bool) -> None:
     latents = SequenceBatches(latents_of(cache), [3, 0, 1], 4, seq_len=5, seed=2, shuffle=shuffle)
     frames = FrameSequenceBatches(cache, [3, 0, 1], 4, seq_len=5, seed=2, shuffle=shuffle)
     for epoch in range(3):

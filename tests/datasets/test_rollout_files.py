@@ -199,9 +199,7 @@ def test_an_interrupted_write_leaves_no_file_and_keeps_the_old_one(
     assert len(read_rollout(path)) == 4
 
 
-def test_a_half_written_file_has_no_name_that_a_listing_takes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_half_written_file_has_no_name_that_a_listing_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_rollouts(tmp_path, [4])
     seen: list[list[Path]] = []
     monkeypatch.setattr(os, "fsync", lambda fd: seen.append(list_rollouts(tmp_path)))

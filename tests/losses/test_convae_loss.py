@@ -75,9 +75,7 @@ def test_free_bits_are_a_floor_under_each_latents_mean_divergence():
     logsigma = torch.zeros_like(mu)
     cheap, dear = 0.5 * 0.2**2 / 2, 0.5 * 3.0**2
     assert conv_vae_loss_fn(x, x, mu, logsigma).item() == pytest.approx(2 * (cheap + dear), rel=1e-5)
-    assert conv_vae_loss_fn(x, x, mu, logsigma, free_bits=0.5).item() == pytest.approx(
-        2 * (0.5 + dear), rel=1e-5
-    )
+    assert conv_vae_loss_fn(x, x, mu, logsigma, free_bits=0.5).item() == pytest.approx(2 * (0.5 + dear), rel=1e-5)
 
 
 def test_a_latent_below_the_floor_is_not_pushed_further():

@@ -74,26 +74,20 @@ def test_the_loss_is_positive_for_wide_mixtures_and_may_be_negative_for_sure_one
 def test_a_prediction_nearer_to_what_came_has_a_lower_loss():
     latent, mus, _, logpi = example()
     target, ones = latent.unsqueeze(-2), torch.ones_like(mus)
-    losses = [
-        gmm_loss(latent, target + share * (mus - target), ones, logpi).item() for share in (0, 0.5, 1, 2)
-    ]
+    losses = [gmm_loss(latent, target + share * (mus - target), ones, logpi).item() for share in (0, 0.5, 1, 2)]
     assert losses == sorted(losses) and losses[0] < losses[-1]
 
 
 def test_more_weight_on_the_right_gaussian_lowers_the_loss():
     latent, mus, sigmas, _ = example(shape=(2,), gaussians=2)
     mus = torch.stack([latent, latent + 5], dim=-2)
-    losses = [
-        gmm_loss(latent, mus, sigmas, torch.tensor([p, 1 - p]).log().expand(2, 2)) for p in (0.9, 0.5, 0.1)
-    ]
+    losses = [gmm_loss(latent, mus, sigmas, torch.tensor([p, 1 - p]).log().expand(2, 2)) for p in (0.9, 0.5, 0.1)]
     assert losses[0] < losses[1] < losses[2]
 
 
 def test_gaussians_that_are_equal_count_as_one():
     latent, mus, sigmas, _ = example(gaussians=1)
-    many = gmm_loss(
-        latent, mus.repeat(1, 1, 5, 1), sigmas.repeat(1, 1, 5, 1), torch.zeros(2, 5, 5).log_softmax(-1)
-    )
+    many = gmm_loss(latent, mus.repeat(1, 1, 5, 1), sigmas.repeat(1, 1, 5, 1), torch.zeros(2, 5, 5).log_softmax(-1))
     torch.testing.assert_close(many, gmm_loss(latent, mus, sigmas, torch.zeros(2, 5, 1)))
 
 
@@ -114,6 +108,4 @@ def test_a_latent_far_from_every_gaussian_gives_a_finite_loss_and_gradient(dista
     loss = gmm_loss(latent + distance, mus, sigmas, logpi)
     loss.backward()
     assert loss.isfinite() and mus.grad.isfinite().all()
-    torch.testing.assert_close(
-        loss, oracle(latent + distance, mus, sigmas, logpi).mean(), rtol=1e-4, atol=1.0
-    )
+    torch.testing.assert_close(loss, oracle(latent + distance, mus, sigmas, logpi).mean(), rtol=1e-4, atol=1.0)

@@ -70,9 +70,7 @@ def test_an_mlp_is_one_argument_away(layers):
     z, h = torch.randn(2, 4), torch.randn(2, 8)
     assert torch.equal(controller(h, z), controller(torch.cat([z, h], -1)))
     assert controller(h, z).shape == (2, 3)
-    is_linear = torch.allclose(
-        controller(2 * h, 2 * z) + controller(0 * h, 0 * z), 2 * controller(h, z), atol=1e-5
-    )
+    is_linear = torch.allclose(controller(2 * h, 2 * z) + controller(0 * h, 0 * z), 2 * controller(h, z), atol=1e-5)
     assert is_linear == (layers == [])
 
 
@@ -96,15 +94,11 @@ def test_a_vector_of_another_length_is_refused_and_changes_nothing(length):
 @pytest.mark.parametrize("layers", [[], [5], [6, 4]])
 def test_a_population_acts_as_each_of_its_controllers_does_alone(layers):
     controllers = [Controller(4, 8, 3, layers) for _ in range(3)]
-    population = Population(
-        Controller(4, 8, 3, layers), [flatten_parameters(c.parameters()) for c in controllers]
-    )
+    population = Population(Controller(4, 8, 3, layers), [flatten_parameters(c.parameters()) for c in controllers])
     rows, states = torch.tensor([2, 0, 2, 1]), torch.randn(4, 12)
     with torch.no_grad():
         actions = population.act(population.gather(rows), states)
-        alone = torch.stack(
-            [controllers[row](state[None])[0] for row, state in zip(rows, states, strict=True)]
-        )
+        alone = torch.stack([controllers[row](state[None])[0] for row, state in zip(rows, states, strict=True)])
     torch.testing.assert_close(actions, alone, atol=1e-5, rtol=1e-4)
     assert len(population) == 3
 

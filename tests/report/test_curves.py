@@ -67,9 +67,7 @@ def test_training_stands_beside_held_out_only_where_data_was_held_out() -> None:
 def test_the_controllers_curve_stands_beside_the_reference_over_episodes() -> None:
     log = [{"generation": g, "episodes": 64 * g, "mean": 10.0 * g} for g in (1, 2, 3)]
 
-    chart = next(
-        c for c in curves.ctrl_charts(log, curves.carracing_reference()) if c.name == "ctrl_reference"
-    )
+    chart = next(c for c in curves.ctrl_charts(log, curves.carracing_reference()) if c.name == "ctrl_reference")
 
     assert chart.log_x
     assert chart.lines[0].x == (64.0, 128.0, 192.0)
@@ -98,8 +96,6 @@ def test_a_chart_is_a_png_with_a_transparent_ground(theme: curves.Theme) -> None
 
 
 def test_a_logarithmic_chart_with_a_point_at_zero_is_drawn_on_a_plain_axis() -> None:
-    chart = curves.Chart(
-        "c", "Return", "episodes", (curves.Line("this run", (0.0, 5.0), (1.0, 2.0)),), log_x=True
-    )
+    chart = curves.Chart("c", "Return", "episodes", (curves.Line("this run", (0.0, 5.0), (1.0, 2.0)),), log_x=True)
 
     assert curves.draw(chart).startswith(b"\x89PNG")

@@ -65,9 +65,7 @@ def test_the_hidden_state_is_carried_through_the_warm_up(mdrnn: MDRNN, seen) -> 
         mdrnn.gmm_linear.bias[16] = 100.0
         expected = mdrnn(actions[:, None], latents[:, None])[0][WARM_UP - 1, 0, 0]
 
-    assert torch.allclose(
-        dreamed(MDRNNCell.from_mdrnn(mdrnn), latents, actions)[WARM_UP], expected, atol=1e-5
-    )
+    assert torch.allclose(dreamed(MDRNNCell.from_mdrnn(mdrnn), latents, actions)[WARM_UP], expected, atol=1e-5)
 
 
 def test_the_seed_decides_the_dream(mdrnn: MDRNN, seen) -> None:

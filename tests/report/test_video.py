@@ -21,13 +21,9 @@ def moving(count: int, height: int = 96, width: int = 96) -> UInt8Array:
     return frames
 
 
-@pytest.mark.filterwarnings(
-    "ignore::ResourceWarning"
-)  # imageio-ffmpeg's reader leaves its pipes to the collector
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # imageio-ffmpeg's reader leaves its pipes to the collector
 def test_a_video_has_every_frame_at_its_size_and_rate(tmp_path: Path) -> None:
-    path = write_video(
-        tmp_path / "car.mp4", side_by_side([moving(12), moving(12, 64, 64)], height=96), fps=25
-    )
+    path = write_video(tmp_path / "car.mp4", side_by_side([moving(12), moving(12, 64, 64)], height=96), fps=25)
 
     meta, *frames = imageio_ffmpeg.read_frames(path)
 

@@ -26,9 +26,7 @@ Z = 4
 def add_vae(logdir: Path) -> None:
     torch.manual_seed(0)
     save_checkpoint(best_path(logdir, "vae"), {"state_dict": ConvVAE(3, Z).state_dict(), "latent_size": Z})
-    JsonlLog(log_path(logdir, "vae")).write(
-        {"epoch": 1, "train_loss": 9.0, "test_loss": 8.5, "active_latents": 3}
-    )
+    JsonlLog(log_path(logdir, "vae")).write({"epoch": 1, "train_loss": 9.0, "test_loss": 8.5, "active_latents": 3})
 
 
 def add_mdrnn(logdir: Path) -> None:

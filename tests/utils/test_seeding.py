@@ -27,10 +27,7 @@ def test_a_derived_seed_has_31_bits_and_differs_for_different_parts(first, secon
 
 
 def test_a_derived_seed_depends_on_order_type_and_where_parts_end():
-    seeds = [
-        derive_seed(*each)
-        for each in [(1, 2), (2, 1), (12,), ("1", 2), ("12",), ("1, 2",), ("a", "b"), ("ab",)]
-    ]
+    seeds = [derive_seed(*each) for each in [(1, 2), (2, 1), (12,), ("1", 2), ("12",), ("1, 2",), ("a", "b"), ("ab",)]]
     assert len(set(seeds)) == len(seeds)
     assert derive_seed(np.int64(3), "a") == derive_seed(3, "a")
 

@@ -44,9 +44,7 @@ def test_the_documented_size_has_4348547_parameters(vae):
 
 
 def test_the_layers_have_the_documented_channels_kernels_and_strides(vae):
-    shapes = {
-        name: tuple(tensor.shape) for name, tensor in vae.state_dict().items() if name.endswith("weight")
-    }
+    shapes = {name: tuple(tensor.shape) for name, tensor in vae.state_dict().items() if name.endswith("weight")}
     assert sorted(shapes.values()) == sorted([
         (32, 3, 4, 4), (64, 32, 4, 4), (128, 64, 4, 4), (256, 128, 4, 4), (32, 1024), (32, 1024),
         (1024, 32), (1024, 128, 5, 5), (128, 64, 5, 5), (64, 32, 6, 6), (32, 3, 6, 6),

@@ -37,9 +37,7 @@ def _ruled(default: Any, rule: _Rule) -> Any:
 
 
 def _whole(default: int, at_least: int = 1) -> Any:
-    return _ruled(
-        default, _Rule(int, lambda value: value >= at_least, f"a whole number of at least {at_least}")
-    )
+    return _ruled(default, _Rule(int, lambda value: value >= at_least, f"a whole number of at least {at_least}"))
 
 
 def _rate(default: float) -> Any:
@@ -47,9 +45,7 @@ def _rate(default: float) -> Any:
 
 
 def _fraction(default: float) -> Any:
-    return _ruled(
-        default, _Rule(float, lambda value: 0 < value < 1, "a number between 0 and 1, both excluded")
-    )
+    return _ruled(default, _Rule(float, lambda value: 0 < value < 1, "a number between 0 and 1, both excluded"))
 
 
 def _target(default: float) -> Any:
@@ -90,9 +86,7 @@ class _Config:
         if mapping is not None and keywords:
             raise TypeError(f"{type(self).__name__} takes keywords or one mapping, not both")
         if mapping is not None and not isinstance(mapping, Mapping):
-            raise TypeError(
-                f"{type(self).__name__} takes keywords or one mapping, not {type(mapping).__name__}"
-            )
+            raise TypeError(f"{type(self).__name__} takes keywords or one mapping, not {type(mapping).__name__}")
         self._refuse_unknown(keywords)
         given = dict(keywords if mapping is None else mapping)
         nested = self._checked_extra(given.pop("extra", {}))
@@ -127,9 +121,7 @@ class _Config:
             if not isinstance(key, str):
                 raise self._wrong("extra", extra, f"names as keys, and {key!r} is none")
             if hasattr(type(self), key) or key == "extra":
-                raise self._wrong(
-                    "extra", extra, f"keys of its own, and {key!r} is a name of the config itself"
-                )
+                raise self._wrong("extra", extra, f"keys of its own, and {key!r} is a name of the config itself")
         return dict(extra)
 
     def _wrong(self, name: str, value: Any, needs: str) -> ConfigError:

@@ -168,9 +168,7 @@ class _Builder:
         _commit(self.folder, index, {})
         return index
 
-    def _add(
-        self, index: CacheIndex, outputs: dict[str, IO[bytes]], entry: CachedFile, rollout: Rollout
-    ) -> None:
+    def _add(self, index: CacheIndex, outputs: dict[str, IO[bytes]], entry: CachedFile, rollout: Rollout) -> None:
         size = rollout.actions.shape[1]
         if index.files and size != index.action_size:
             raise DataError(

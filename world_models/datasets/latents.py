@@ -64,9 +64,7 @@ def save_latents(path: str | Path, latents: Latents) -> None:
     write_npz(Path(path), {"latents": latents.mu} | arrays | facts, compress=False)
 
 
-def load_latents(
-    path: str | Path, fingerprint: str | None = None, data_fingerprint: str | None = None
-) -> Latents:
+def load_latents(path: str | Path, fingerprint: str | None = None, data_fingerprint: str | None = None) -> Latents:
     """Reads latents, checked.
 
     Args:

@@ -180,8 +180,7 @@ class SequenceBatches(WindowBatches):
         self._windows = {"latent_mu": latents.mu, "latent_logsigma": latents.logsigma}
         self._steps = {"action": latents.actions, "reward": latents.rewards, "terminal": latents.terminals}
         self._tensors = {
-            name: torch.from_numpy(array).to(self.device)
-            for name, array in (self._windows | self._steps).items()
+            name: torch.from_numpy(array).to(self.device) for name, array in (self._windows | self._steps).items()
         }
 
     def _batch(self, rows: IntArray) -> dict[str, torch.Tensor]:
@@ -226,9 +225,7 @@ class FrameSequenceBatches(WindowBatches):
         return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
 
-def cut_windows(
-    lengths: IntArray, offsets: IntArray, seq_len: int, rng: np.random.Generator | None
-) -> IntArray:
+def cut_windows(lengths: IntArray, offsets: IntArray, seq_len: int, rng: np.random.Generator | None) -> IntArray:
     """The first rows of windows of seq_len + 1 rows, for episodes that are all long enough.
 
     Windows do not overlap. With `rng` each episode is cut from a random row on (never so late that a whole

@@ -74,9 +74,7 @@ def write_npz(path: Path, arrays: Mapping[str, AnyArray], compress: bool) -> Non
                 with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error}); free some space or name another folder"
-        ) from error
+        raise DataError(f"{path}: cannot be written ({error}); free some space or name another folder") from error
 
 
 @contextmanager

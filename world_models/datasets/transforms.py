@@ -75,9 +75,7 @@ def _call(transform: Transform, frame: UInt8Array) -> Any:
         )
     image = given["image"]
     if not isinstance(image, np.ndarray | torch.Tensor):
-        raise DataError(
-            f"the transform gave an image of type {type(image).__name__}; give an array or a tensor"
-        )
+        raise DataError(f"the transform gave an image of type {type(image).__name__}; give an array or a tensor")
     return image
 
 

@@ -165,9 +165,7 @@ class SequenceDataset(RolloutDataset):
         self._buffer = []
         self._ends = []
         if self.files:
-            raise DataError(
-                too_short(f"the {len(self.files)} files from {self.files[0]}", self.seq_len, longest)
-            )
+            raise DataError(too_short(f"the {len(self.files)} files from {self.files[0]}", self.seq_len, longest))
 
     def _samples_in(self, length: int) -> int:
         return max(0, length - self.seq_len)

@@ -8,10 +8,12 @@ Three forms of an action:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import gymnasium
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from world_models.errors import ActionSpaceError
@@ -23,7 +25,11 @@ def _clipped_tanh(raw: torch.Tensor) -> torch.Tensor:
 
 
 # How C's output k becomes a number in [low, high] of a Box, by name.
-SQUASHES = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "clipped_tanh": _clipped_tanh}
+SQUASHES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "clipped_tanh": _clipped_tanh,
+}
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "clipped_tanh": (0.0, 1.0)}
 
 
@@ -63,9 +69,7 @@ class ActionAdapter:
             )
         self._squash = list(squash) if squash is not None else ["tanh"] * self.size
         if not self.discrete and len(self._squash) != self.size:
-            raise ActionSpaceError(
-                f"{where} has {self.size} actions but {len(self._squash)} squashes are named."
-            )
+            raise ActionSpaceError(f"{where} has {self.size} actions but {len(self._squash)} squashes are named.")
 
     def from_raw(self, raw: torch.Tensor) -> torch.Tensor:
         """C's output (n, A) as actions (n, A): squashed into the Box, or one-hot at the largest."""
@@ -73,16 +77,15 @@ class ActionAdapter:
             return torch.nn.functional.one_hot(raw.argmax(-1), self.size).to(raw.dtype)
         columns = []
         for k, name in enumerate(self._squash):
-            bottom, top = _RANGES[name]
-            low, high = float(self.low[k]), float(self.high[k])
-            unit = (SQUASHES[name](raw[..., k]) - bottom) / (top - bottom)
-            columns.append(
-                low + unit * (high - low) if (low, high) != (bottom, top) else SQUASHES[name](raw[..., k])
-            )
+            squashed = SQUASHES[name](raw[..., k])
+            (bottom, top), (low, high) = _RANGES[name], (float(self.low[k]), float(self.high[k]))
+            if (low, high) != (bottom, top):
+                squashed = low + (squashed - bottom) / (top - bottom) * (high - low)
+            columns.append(squashed)
         return torch.stack(columns, dim=-1)
 
-    def native(self, actions: FloatArray) -> FloatArray | np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    def native(self, actions: FloatArray) -> npt.NDArray[Any]:
         """Actions (n, A) as what `env.step` takes, stacked: (n, A) float32 inside the Box, or (n,) int64."""
         if self.discrete:
-            return actions.argmax(-1).astype(np.int64) + self._start
-        return np.clip(actions, self.low, self.high).astype(np.float32)
+            return np.asarray(actions.argmax(-1) + self._start, np.int64)
+        return np.asarray(np.clip(actions, self.low, self.high), np.float32)

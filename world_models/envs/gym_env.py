@@ -70,7 +70,8 @@ class GymImageEnv(gymnasium.Wrapper[UInt8Array, Any, Any, Any]):
         self.observation_space = gymnasium.spaces.Box(0, 255, (*size, 3), np.uint8)
 
     def _picture(self, observation: Any) -> UInt8Array:
-        return resize_frames(native_frame(self.env, observation)[None], self.size, self.rows)[0]
+        picture: UInt8Array = resize_frames(native_frame(self.env, observation)[None], self.size, self.rows)[0]
+        return picture
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

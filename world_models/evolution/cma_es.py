@@ -78,9 +78,7 @@ class CmaEs:
         candidates = np.array(candidates, dtype=np.float64)
         returns = np.array(returns, dtype=np.float64)
         if not np.isfinite(returns).all():
-            raise ConfigError(
-                f"A candidate returned {returns[~np.isfinite(returns)][0]}: returns must be finite."
-            )
+            raise ConfigError(f"A candidate returned {returns[~np.isfinite(returns)][0]}: returns must be finite.")
         cost = -returns
         self._es.tell(list(candidates), list(cost))
         self._asked.append(candidates)

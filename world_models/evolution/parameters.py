@@ -43,9 +43,7 @@ class WhitenedSpace:
         order = np.argsort(values)[::-1][:components]
         scale = np.sqrt(np.maximum(values[order], 1e-8))
         basis = vectors[:, order]
-        basis = basis * np.sign(
-            basis[np.abs(basis).argmax(0), range(components)]
-        )  # eigh's signs are arbitrary
+        basis = basis * np.sign(basis[np.abs(basis).argmax(0), range(components)])  # eigh's signs are arbitrary
         return cls(center, (basis / scale).T, action_size)
 
     @property

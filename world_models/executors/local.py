@@ -108,9 +108,7 @@ class _Dispatch:
                     self._give(place)
             if not self.busy:
                 continue
-            ready = wait(
-                [x for place in self.busy for x in (self.crew[place].pipe, self.crew[place].process.sentinel)]
-            )
+            ready = wait([x for place in self.busy for x in (self.crew[place].pipe, self.crew[place].process.sentinel)])
             for place in list(self.busy):
                 worker = self.crew[place]
                 if worker.pipe in ready or worker.process.sentinel in ready:
@@ -185,9 +183,7 @@ def make_executor(recipe: Recipe, max_workers: int) -> Executor:
     this process's Python, so it gets a process a core, each with one thread."""
     cores = cpu_count()
     if choose_backend(recipe.env_name, recipe.backend) == "envpool":
-        return InlineExecutor(
-            replace(recipe, threads=min(cores, max_workers), num_lanes=max(recipe.num_lanes, 32))
-        )
+        return InlineExecutor(replace(recipe, threads=min(cores, max_workers), num_lanes=max(recipe.num_lanes, 32)))
     workers = max(1, min(max_workers, cores))
     if workers == 1:
         return InlineExecutor(replace(recipe, threads=1))

@@ -102,9 +102,7 @@ class Agent:
             eps = None if noise is None else _padded(noise[rows])
             used = min(BLOCK, len(frames) - start)
             blocks.append([x[:used] for x in self._act_block(part[0], part[1], part[2], own, eps)])
-        action, h, c = (
-            torch.cat(column) if len(blocks) > 1 else column[0] for column in zip(*blocks, strict=True)
-        )
+        action, h, c = (torch.cat(column) if len(blocks) > 1 else column[0] for column in zip(*blocks, strict=True))
         return action, AgentState(h, c)
 
     def _act_block(

@@ -21,9 +21,7 @@ class Controller(nn.Module):
     `hidden_layers` it is an MLP with tanh between the layers.
     """
 
-    def __init__(
-        self, latent_size: int, hidden_size: int, action_size: int, hidden_layers: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, latent_size: int, hidden_size: int, action_size: int, hidden_layers: Sequence[int] = ()) -> None:
         super().__init__()
         self.latent_size = latent_size
         self.hidden_size = hidden_size
@@ -100,7 +98,7 @@ class Population:
     def gather(self, rows: torch.Tensor) -> list[torch.Tensor]:
         """The parameters of candidates `rows` (B,), a tensor (B, *shape) for each layer's weight and bias."""
         sizes = [shape.numel() for shape in self._shapes]
-        chunks = self.candidates[rows].split(sizes, dim=1)
+        chunks = torch.split(self.candidates[rows], sizes, dim=1)
         return [chunk.reshape(-1, *shape) for chunk, shape in zip(chunks, self._shapes, strict=True)]
 
     @staticmethod

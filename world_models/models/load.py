@@ -50,9 +50,7 @@ def load_mdrnn(logdir: str | Path, device: torch.device | str = "cpu") -> MDRNN:
     inputs = _shape(checkpoint, "rnn.weight_ih_l0", path)[1]
     latents = checkpoint.get("latents")
     if not isinstance(latents, int):
-        raise CheckpointError(
-            f"{path} does not say 'latents' (its inputs are {inputs}): save it with its sizes."
-        )
+        raise CheckpointError(f"{path} does not say 'latents' (its inputs are {inputs}): save it with its sizes.")
     gaussians = (outputs - 2) // (2 * latents + 1)
     mdrnn = MDRNN(latents, inputs - latents, hiddens, gaussians)
     load_weights(mdrnn, checkpoint, path)
@@ -64,18 +62,15 @@ def load_cell(logdir: str | Path, device: torch.device | str = "cpu") -> MDRNNCe
     return MDRNNCell.from_mdrnn(load_mdrnn(logdir, device))
 
 
-def load_controller(
-    logdir: str | Path, device: torch.device | str = "cpu"
-) -> tuple[Controller, dict[str, Any]]:
+def load_controller(logdir: str | Path, device: torch.device | str = "cpu") -> tuple[Controller, dict[str, Any]]:
     """C from `<logdir>/ctrl/best.tar`, and what else its checkpoint says (env_name, settings, score)."""
     checkpoint, path = _best(logdir, "ctrl")
     sizes = ("latent_size", "hidden_size", "action_size")
     missing = [name for name in sizes if not isinstance(checkpoint.get(name), int)]
     if missing:
         raise CheckpointError(f"{path} does not say {', '.join(missing)}: save it with its sizes.")
-    controller = Controller(
-        *(checkpoint[name] for name in sizes), hidden_layers=checkpoint.get("hidden_layers", ())
-    )
+    arguments = {name: checkpoint[name] for name in sizes}
+    controller = Controller(**arguments, hidden_layers=checkpoint.get("hidden_layers", ()))
     load_weights(controller, checkpoint, path)
     facts = {key: value for key, value in checkpoint.items() if key != "state_dict"}
     return controller.to(device).eval(), facts

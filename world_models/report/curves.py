@@ -66,9 +66,7 @@ def _number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def line(
-    log: Iterable[LogLine], x_key: str, y_key: str, label: str, band_key: str | None = None
-) -> Line | None:
+def line(log: Iterable[LogLine], x_key: str, y_key: str, label: str, band_key: str | None = None) -> Line | None:
     """The line of `y_key` over `x_key`; log lines without both are left out, None when no line has them."""
     points = []
     for entry in log:
@@ -81,9 +79,7 @@ def line(
     return Line(label, xs, ys, bands if any(bands) else ())
 
 
-def _chart(
-    name: str, title: str, x_label: str, lines: Iterable[Line | None], log_x: bool = False
-) -> list[Chart]:
+def _chart(name: str, title: str, x_label: str, lines: Iterable[Line | None], log_x: bool = False) -> list[Chart]:
     kept = tuple(each for each in lines if each is not None)
     return [Chart(name, title, x_label, kept, log_x)] if kept else []
 
@@ -173,9 +169,7 @@ def draw(chart: Chart, theme: Theme = LIGHT) -> bytes:
 def _draw_line(axes: Axes, each: Line, colour: str) -> None:
     marker = "o" if len(each.x) <= _FEW_POINTS and not each.muted else None
     style = (0, (4, 2)) if each.muted else "solid"
-    axes.plot(
-        each.x, each.y, color=colour, label=each.label, linewidth=1.7, marker=marker, ms=3.5, linestyle=style
-    )
+    axes.plot(each.x, each.y, color=colour, label=each.label, linewidth=1.7, marker=marker, ms=3.5, linestyle=style)
     if each.band:
         low = [y - half for y, half in zip(each.y, each.band, strict=True)]
         high = [y + half for y, half in zip(each.y, each.band, strict=True)]

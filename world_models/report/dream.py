@@ -112,13 +112,9 @@ def dream_beside(
         CheckpointError: V and M have other latent sizes.
     """
     if len(rollout) < 2:
-        raise DataError(
-            f"a rollout of {len(rollout)} step is too short to dream beside; record at least 2 steps."
-        )
+        raise DataError(f"a rollout of {len(rollout)} step is too short to dream beside; record at least 2 steps.")
     if vae.latent_size != memory.latents:
-        raise CheckpointError(
-            f"V has {vae.latent_size} latents and M takes {memory.latents}: train M again on this V."
-        )
+        raise CheckpointError(f"V has {vae.latent_size} latents and M takes {memory.latents}: train M again on this V.")
     if rollout.actions.shape[1] != memory.actions:
         raise DataError(
             f"the rollout's actions have {rollout.actions.shape[1]} numbers and M takes {memory.actions}: "

@@ -27,15 +27,9 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def picture(
-    light: bytes, alt: str, caption: str = "", *, dark: bytes | None = None, wide: bool = False
-) -> str:
+def picture(light: bytes, alt: str, caption: str = "", *, dark: bytes | None = None, wide: bool = False) -> str:
     """A PNG with its caption; `dark` replaces it on a dark page; a `wide` one scrolls on a phone."""
-    source = (
-        f'<source media="(prefers-color-scheme: dark)" srcset="{data_uri(dark, "image/png")}">'
-        if dark
-        else ""
-    )
+    source = f'<source media="(prefers-color-scheme: dark)" srcset="{data_uri(dark, "image/png")}">' if dark else ""
     image = f'<picture>{source}<img src="{data_uri(light, "image/png")}" alt="{escape(alt)}"></picture>'
     held = f'<div class="wide" tabindex="0">{image}</div>' if wide else image
     return _figure(held, caption)
@@ -72,9 +66,7 @@ def cards(values: Sequence[tuple[str, str, str]]) -> str:
 
 def facts(values: Mapping[str, str]) -> str:
     """Names and values in one flowing list."""
-    items = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items()
-    )
+    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
     return f'<dl class="facts">{items}</dl>' if items else ""
 
 

@@ -30,9 +30,7 @@ def sheet(rows: Sequence[tuple[str, UInt8Array]], scale: int = _SCALE) -> Image.
     """
     shapes = {frames.shape for _, frames in rows}
     if len(shapes) != 1 or 0 in next(iter(shapes)):
-        raise DataError(
-            f"a sheet needs rows of frames of one shape, got {sorted(shapes)}: give each row as many."
-        )
+        raise DataError(f"a sheet needs rows of frames of one shape, got {sorted(shapes)}: give each row as many.")
     count, height, width = rows[0][1].shape[:3]
     cell = (width * scale + _GAP, height * scale + _GAP)
     row_height = cell[1] + _LABEL

@@ -81,9 +81,7 @@ def _summary(root: Path) -> Mapping[str, Any]:
     except ValueError as error:
         raise DataError(f"{path}: this is not JSON ({error}); evaluate again, or remove the file.") from error
     if not isinstance(content, dict):
-        raise DataError(
-            f"{path}: a summary is a JSON object, got a {type(content).__name__}; evaluate again."
-        )
+        raise DataError(f"{path}: a summary is a JSON object, got a {type(content).__name__}; evaluate again.")
     return content
 
 

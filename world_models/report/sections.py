@@ -24,9 +24,7 @@ def result_section(
 ) -> page.Section:
     """The scores, the video of an episode, and what each stage took."""
     pieces = [*_scores(run.summary), _episode(run, folder, frames, reconstructions), *_times(run.summary)]
-    return page.Section(
-        "result", "Result", "How the trained agent does where it never trained.", tuple(pieces)
-    )
+    return page.Section("result", "Result", "How the trained agent does where it never trained.", tuple(pieces))
 
 
 def _scores(summary: Mapping[str, Any]) -> list[str]:
@@ -51,9 +49,7 @@ def _score(part: Mapping[str, Any]) -> str:
 
 
 def _times(summary: Mapping[str, Any]) -> list[str]:
-    seconds = {
-        name: value for name, value in _part(summary, "seconds").items() if isinstance(value, int | float)
-    }
+    seconds = {name: value for name, value in _part(summary, "seconds").items() if isinstance(value, int | float)}
     if not seconds:
         return []
     rows = [(_STAGES.get(name, name), duration(value)) for name, value in seconds.items()]
@@ -102,14 +98,10 @@ def vae_section(run: Run, folder: Path) -> page.Section:
         rows = pictures.evenly(len(run.rollout), 10)
         originals = run.rollout.observations[rows]
         made = pictures.png(pictures.reconstruction_sheet(originals, reconstruct(run.vae, originals)))
-        caption = (
-            f"{len(rows)} frames of {run.rollout_file}, evenly spread, and what V's latents keep of each."
-        )
+        caption = f"{len(rows)} frames of {run.rollout_file}, evenly spread, and what V's latents keep of each."
         pieces.append(_wide(folder, "reconstructions", made, "Original frames over reconstructions", caption))
     pieces.append(_charts(folder, curves.vae_charts(run.logs["vae"]), "V"))
-    return page.Section(
-        "v", "V: what it sees", "V squeezes each frame into a few numbers, the latents.", tuple(pieces)
-    )
+    return page.Section("v", "V: what it sees", "V squeezes each frame into a few numbers, the latents.", tuple(pieces))
 
 
 def mdrnn_section(run: Run, folder: Path) -> page.Section:
@@ -123,9 +115,7 @@ def mdrnn_section(run: Run, folder: Path) -> page.Section:
     else:
         pieces.append(_dream(run, folder))
     pieces.append(_charts(folder, curves.mdrnn_charts(run.logs["mdrnn"]), "M"))
-    return page.Section(
-        "m", "M: what it expects", "M predicts the next latents from what was done.", tuple(pieces)
-    )
+    return page.Section("m", "M: what it expects", "M predicts the next latents from what was done.", tuple(pieces))
 
 
 def _dream(run: Run, folder: Path) -> str:

@@ -94,7 +94,7 @@ _RETURN, _SPREAD = 0.05, 0.6
 
 def _walk(rng: np.random.Generator, steps: int, drift: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     noise = rng.standard_normal((steps, len(drift))) * _SPREAD * np.sqrt(2 * _RETURN)
-    walk = np.empty_like(noise)
+    walk: npt.NDArray[np.float64] = np.empty((steps, len(drift)))
     now = drift + _SPREAD * rng.standard_normal(len(drift))
     for t in range(steps):
         now = now + _RETURN * (drift - now) + noise[t]

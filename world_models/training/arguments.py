@@ -44,9 +44,7 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     """Every documented flag; a flag that is not given stays None until `resolve` fills it in."""
     add = parser.add_argument
     add("--env", metavar="ID", help="a Gymnasium id (CarRacing-v2, an alias of CarRacing-v3)")
-    add(
-        "--stage", choices=_STAGES, default="all", help="train this stage only (all: collect, then all three)"
-    )
+    add("--stage", choices=_STAGES, default="all", help="train this stage only (all: collect, then all three)")
     add("--preset", metavar="NAME", default="default", help=f"named settings: {', '.join(PRESETS)}")
     add("--generate_only", action="store_true", help="collect rollouts and stop")
     add("--test", action="store_true", help="drive the trained model instead of training")

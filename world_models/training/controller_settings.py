@@ -62,9 +62,7 @@ class ControllerSettings:
         extra = config.extra
         layers = extra.get("hidden_layers", ())
         if not isinstance(layers, list | tuple) or not all(isinstance(n, int) and n > 0 for n in layers):
-            raise ConfigError(
-                f"hidden_layers is {layers!r}, and must be a list of whole numbers of at least 1"
-            )
+            raise ConfigError(f"hidden_layers is {layers!r}, and must be a list of whole numbers of at least 1")
         settings = cls(
             seed=whole(extra, "seed", 0),
             backend=choice(extra, "backend", BACKENDS),

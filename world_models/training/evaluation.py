@@ -34,9 +34,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def run_recipe(
-    logdir: str | Path, env_name: str | None = None, backend: str = "gymnasium", **settings: Any
-) -> Recipe:
+def run_recipe(logdir: str | Path, env_name: str | None = None, backend: str = "gymnasium", **settings: Any) -> Recipe:
     """The recipe that drives a trained run as its checkpoint says."""
     controller, facts = load_controller(logdir)
     name = env_name or facts.get("env_name")

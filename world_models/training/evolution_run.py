@@ -113,9 +113,7 @@ class EvolutionRun:
             return None
         saved = run_dir.load_checkpoint(self.checkpoint_path)
         if "search" not in saved:
-            raise CheckpointError(
-                f"{self.checkpoint_path} holds no evolution: move it away, or use --noreload."
-            )
+            raise CheckpointError(f"{self.checkpoint_path} holds no evolution: move it away, or use --noreload.")
         sizes = {name: getattr(self.template, name) for name in ("latent_size", "hidden_size", "action_size")}
         for name, mine in sizes.items():
             if saved[name] != mine:
@@ -171,9 +169,7 @@ class EvolutionRun:
         """Generations until the target return or a budget is reached."""
         if not self.search.generation:
             self.log.rewind("generation", 0)
-        with Progress(
-            "C", self.settings.max_generations, "generation", enabled=self.config.display
-        ) as progress:
+        with Progress("C", self.settings.max_generations, "generation", enabled=self.config.display) as progress:
             progress.update(self.search.generation)
             while not self._over():
                 record = self._generation()
@@ -256,9 +252,7 @@ class EvolutionRun:
         for parameters, mean in zip(pair, means, strict=True):
             if mean > self.best_return:
                 self.best_return = float(mean)
-                run_dir.save_checkpoint(
-                    self.best_path, self._facts(parameters) | {"return_mean": float(mean)}
-                )
+                run_dir.save_checkpoint(self.best_path, self._facts(parameters) | {"return_mean": float(mean)})
         return {
             "eval_mean": float(means[0]),
             "eval_std": float(returns[0].std()),

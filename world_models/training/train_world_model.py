@@ -23,9 +23,7 @@ def train_world_model(args: argparse.Namespace) -> None:
     pipeline = Pipeline(resolve(args))
     if args.test:
         require_run(args.logdir)
-        test_trained_model(
-            args.logdir, pipeline.env_id, pipeline.action_size, time_limit=args.ctrl_time_limit
-        )
+        test_trained_model(args.logdir, pipeline.env_id, pipeline.action_size, time_limit=args.ctrl_time_limit)
     elif args.generate_only:
         pipeline.collect()
     else:
@@ -34,9 +32,7 @@ def train_world_model(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="train_world_model", description="Collect data and train V, M and C."
-    )
+    parser = argparse.ArgumentParser(prog="train_world_model", description="Collect data and train V, M and C.")
     add_training_flags(parser)
     args = parser.parse_args(argv)
     return guarded(lambda: train_world_model(args))

@@ -22,7 +22,7 @@ def states_of(agent: Agent, rollout: Rollout) -> npt.NDArray[np.float32]:
     """[z[t], h[t]] (T, Z + R) of a rollout: what C would have seen at each step."""
     frames = torch.from_numpy(rollout.observations)
     actions = torch.from_numpy(rollout.actions).to(agent.device)
-    latents = torch.cat([agent.encode(part) for part in frames.split(64)])
+    latents = torch.cat([agent.encode(part) for part in torch.split(frames, 64)])
     h, c = agent.start(1)
     hiddens = []
     with torch.no_grad():

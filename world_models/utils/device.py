@@ -29,9 +29,7 @@ def resolve_device(name: str, strict: bool = False) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(
-            f"device is {name!r}, which torch does not know; use one of {_present()}"
-        ) from error
+        raise ConfigError(f"device is {name!r}, which torch does not know; use one of {_present()}") from error
     if _is_there(device):
         return device
     if strict:

@@ -116,7 +116,5 @@ def _clock_text(seconds: float) -> str:
 
 
 def _listed(facts: dict[str, Any]) -> str:
-    shown = {
-        name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in facts.items()
-    }
+    shown = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in facts.items()}
     return ", ".join(f"{name}={value}" for name, value in shown.items())

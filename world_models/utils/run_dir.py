@@ -198,9 +198,7 @@ def check_weights(module: nn.Module, weights: Mapping[str, Any], path: PathLike)
             )
     extra = [name for name in weights if name not in own]
     if extra:
-        raise CheckpointError(
-            f"{path}: the tensor {extra[0]!r} has no place in {_kind(module)}; {_OTHER_RUN}"
-        )
+        raise CheckpointError(f"{path}: the tensor {extra[0]!r} has no place in {_kind(module)}; {_OTHER_RUN}")
 
 
 def _kind(module: nn.Module) -> str:

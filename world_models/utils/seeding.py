@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-_SEED_MASK = (
-    0x7FFFFFFF  # 31 bits: what every generator here takes (numpy's legacy one refuses negative seeds)
-)
+_SEED_MASK = 0x7FFFFFFF  # 31 bits: what every generator here takes (numpy's legacy one refuses negative seeds)
 
 
 def derive_seed(*parts: int | str) -> int:

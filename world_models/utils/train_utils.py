@@ -28,9 +28,7 @@ class _Plateau:
         if mode not in _MODES:
             raise ValueError(f"mode is {mode!r}, and must be one of {', '.join(_MODES)}")
         if threshold_mode not in _THRESHOLD_MODES:
-            raise ValueError(
-                f"threshold_mode is {threshold_mode!r}, and must be one of {', '.join(_THRESHOLD_MODES)}"
-            )
+            raise ValueError(f"threshold_mode is {threshold_mode!r}, and must be one of {', '.join(_THRESHOLD_MODES)}")
         if not 0 <= threshold < math.inf:
             raise ValueError(f"threshold is {threshold!r}, and must be a finite number of at least 0")
         if patience < 0:
@@ -81,9 +79,7 @@ class _Plateau:
         """
         missing = [name for name in self._SAVED if name not in state]
         if missing:
-            raise ValueError(
-                f"the state of {type(self).__name__} lacks {', '.join(missing)}; was it saved by one?"
-            )
+            raise ValueError(f"the state of {type(self).__name__} lacks {', '.join(missing)}; was it saved by one?")
         for name in self._SAVED:
             setattr(self, name, copy.deepcopy(state[name]))
 

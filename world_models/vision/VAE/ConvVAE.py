@@ -73,7 +73,7 @@ class ConvVAEDecoder(nn.Module):
         weight = self.deconv1.weight
         bias = self.deconv1.bias
         assert bias is not None
-        product = (x @ weight.flatten(1)).unflatten(1, weight.shape[1:])
+        product: torch.Tensor = (x @ weight.flatten(1)).view(-1, *weight.shape[1:])
         return product + bias[:, None, None]
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
