@@ -1,4 +1,4 @@
-"""Named settings of a whole run: quick, carracing, takecover-free defaults and the paper's own.
+"""Named settings of a whole run.
 
 A preset is a table of command-line settings by their names, and the further settings of each stage that
 have no flag (`vae`, `rnn`, `ctrl`, `collect`). What is given on the command line counts before it.
@@ -41,7 +41,7 @@ PRESETS: dict[str, Preset] = {
             "rnn_epochs": 4,
             "rnn_batch_size": 64,
             "seq_len": 32,
-            "ctrl_pop_size": 24,
+            "ctrl_pop_size": 16,
             "ctrl_samples": 2,
             "ctrl_target": 880.0,
             "amp": False,
@@ -52,10 +52,12 @@ PRESETS: dict[str, Preset] = {
         ctrl={
             "components": 32,
             "sigma": 0.2,
-            "hopeless": 60,
-            "first_horizon": 250,
-            "max_env_steps": 450_000,
-            "eval_every": 12,
+            "hopeless": 40,
+            "first_bias": (0.0, -0.7, 0.0),
+            "first_horizon": 300,
+            "horizon_growth": 1.2,
+            "max_env_steps": 480_000,
+            "eval_every": 10,
             "eval_episodes": 8,
             "whitening_episodes": 32,
         },
@@ -71,7 +73,7 @@ PRESETS: dict[str, Preset] = {
             "rnn_epochs": 15,
             "rnn_batch_size": 64,
             "seq_len": 64,
-            "ctrl_pop_size": 32,
+            "ctrl_pop_size": 24,
             "ctrl_samples": 4,
             "ctrl_target": 930.0,
         },
@@ -81,8 +83,10 @@ PRESETS: dict[str, Preset] = {
         ctrl={
             "components": 64,
             "sigma": 0.2,
-            "hopeless": 80,
-            "first_horizon": 400,
+            "hopeless": 40,
+            "first_bias": (0.0, -0.7, 0.0),
+            "first_horizon": 300,
+            "horizon_growth": 1.2,
             "max_env_steps": 6_000_000,
             "eval_every": 10,
             "eval_episodes": 16,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import ConfigError
 from world_models.rollout.driver import BACKENDS
 from world_models.training.settings import choice, number, whole, whole_or_none
+
+
+def _numbers(extra: Mapping[str, Any], name: str) -> tuple[float, ...]:
+    """A list of finite numbers; empty where it is absent."""
+    values = extra.get(name, ())
+    if not isinstance(values, list | tuple) or not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
+        raise ConfigError(f"{name} is {values!r}, and must be a list of finite numbers")
+    return tuple(float(value) for value in values)
 
 
 @dataclass(frozen=True)
@@ -19,6 +30,8 @@ class ControllerSettings:
         backend: Where candidates are evaluated: "auto", "envpool" or "gymnasium".
         device: Of V and M while driving.
         sigma: CMA-ES's first step size; 0 means 0.2 in the whitened space and 0.1 in the plain one.
+        first_bias: C's bias in the first generation's mean, one number an action before squashing; empty:
+            zeros. Less gas at first keeps more candidates on the road.
         components: Whitened principal components of [z, h] to search in; 0: C's own parameters.
         whitening_episodes: Episodes of correlated noise that the components are computed from.
         hopeless: Steps without a positive reward after which a candidate's episode ends; 0: never.
@@ -40,6 +53,7 @@ class ControllerSettings:
     backend: str = "auto"
     device: str = "cpu"
     sigma: float = 0.0
+    first_bias: tuple[float, ...] = ()
     components: int = 0
     whitening_episodes: int = 24
     hopeless: int = 0
@@ -68,6 +82,7 @@ class ControllerSettings:
             backend=choice(extra, "backend", BACKENDS),
             device=str(extra.get("device", "cpu")),
             sigma=number(extra, "sigma", 0.0),
+            first_bias=_numbers(extra, "first_bias"),
             components=whole(extra, "components", 0),
             whitening_episodes=whole(extra, "whitening_episodes", cls.whitening_episodes, 1),
             hopeless=whole(extra, "hopeless", 0),

@@ -10,7 +10,7 @@ import numpy as np
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.envs.registry import canonical_id
-from world_models.errors import CheckpointError
+from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
 from world_models.executors.base import evaluate
@@ -98,10 +98,18 @@ class EvolutionRun:
         return WhitenedSpace.fit(states, self.settings.components, self.template.action_size)
 
     def _first_mean(self) -> DoubleArray:
+        mean = np.zeros(self.space.size)
         if isinstance(self.space, PlainSpace) and self.settings.hidden_layers:
-            rng = np.random.default_rng(self._seed("first mean"))
-            return rng.standard_normal(self.space.size) * 0.1  # at zero an MLP's first layers do nothing
-        return np.zeros(self.space.size)
+            # With every weight at zero an MLP's first layers would do nothing.
+            mean = np.random.default_rng(self._seed("first mean")).standard_normal(self.space.size) * 0.1
+        bias = self.settings.first_bias
+        if bias and len(bias) != self.template.action_size:
+            raise ConfigError(
+                f"first_bias has {len(bias)} numbers, C has {self.template.action_size} actions: give one an action."
+            )
+        if bias:
+            mean[-len(bias) :] = bias  # in every space the last numbers are the output layer's bias
+        return mean
 
     def _seed(self, *parts: str | int) -> int:
         return derive_seed("controller", self.settings.seed, *parts)
