@@ -59,12 +59,8 @@ def test_the_committed_blocks_are_those_of_the_specification_and_no_line_of_pyth
         pytest.skip(f"the specification's text is not beside this clone (no {SPEC})")
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(SPEC.glob("000*.txt")))
     for name, block in BLOCKS.items():
-        assert block in text or textwrap.indent(block, "    ") in text, (
-            f"{name} differs from the specification"
-        )
-    python = re.compile(
-        r"^\s*(from \S+ import |class |def |for .*:$|return |assert |[\w.]+\($|[\w., ()]+ = \S).*"
-    )
+        assert block in text or textwrap.indent(block, "    ") in text, f"{name} differs from the specification"
+    python = re.compile(r"^\s*(from \S+ import |class |def |for .*:$|return |assert |[\w.]+\($|[\w., ()]+ = \S).*")
     lines = {line.strip() for block in BLOCKS.values() for line in block.splitlines()}
     left_out = [line for line in text.splitlines() if python.match(line) and line.strip() not in lines]
     assert left_out == []
@@ -90,17 +86,13 @@ def test_generating_rollouts_as_documented_writes_the_documented_files(in_tmp_pa
     with np.load(files[0]) as rollout:
         found = {key: (rollout[key].shape, str(rollout[key].dtype)) for key in ("observations", "actions")}
         assert found == {"observations": ((3, 64, 64, 3), "uint8"), "actions": ((3, 3), "float32")}
-        assert all(
-            rollout[key].shape == (3,) and rollout[key].dtype == "float32" for key in ("rewards", "terminals")
-        )
+        assert all(rollout[key].shape == (3,) and rollout[key].dtype == "float32" for key in ("rewards", "terminals"))
 
 
 def test_files_are_held_out_as_documented(in_tmp_path):
     paths = make_rollouts(Path("data"), [2, 2, 2])
     dataset = run("hold files out", ObservationDataset=ObservationDataset)["dataset"]
-    assert [Path(file).name for file in dataset.files] == [
-        path.name for path in paths
-    ]  # not enough for 600: all train
+    assert [Path(file).name for file in dataset.files] == [path.name for path in paths]  # not enough for 600: all train
     enough = {"num_test_files=600,   # last 600": "num_test_files=1,   # last 1"}
     dataset = run("hold files out", instead=enough, ObservationDataset=ObservationDataset)["dataset"]
     assert [Path(file).name for file in dataset.files] == [path.name for path in paths[:-1]]
@@ -208,9 +200,7 @@ def test_the_loop_marked_wrong_never_leaves_the_initial_state(model):
     assert all(torch.equal(action, actions[0]) for action in actions)
 
 
-@pytest.mark.parametrize(
-    ("name", "plural"), [("state in a comprehension", ""), ("pitfall: comprehension", "s")]
-)
+@pytest.mark.parametrize(("name", "plural"), [("state in a comprehension", ""), ("pitfall: comprehension", "s")])
 @torch.no_grad()
 def test_the_comprehensions_marked_wrong_restart_from_zeros_at_every_step(name, plural, model, sequences):
     actions, latents = sequences
@@ -226,17 +216,13 @@ def test_the_comprehensions_marked_wrong_restart_from_zeros_at_every_step(name, 
     assert not names["h"].any() and not names["c"].any()
     fresh = [cell(actions[t], latents[t], cell.get_init_hidden(BS)) for t in range(STEPS)]
     assert all(torch.equal(out[0], other[0]) for out, other in zip(names["outs"], fresh, strict=True))
-    assert [torch.allclose(names["outs"][t][0], whole[t], atol=1e-4) for t in range(STEPS)] == [True] + [
-        False
-    ] * 4
+    assert [torch.allclose(names["outs"][t][0], whole[t], atol=1e-4) for t in range(STEPS)] == [True] + [False] * 4
     still = {
         f"action{plural}": actions[:1].expand(STEPS, -1, -1),
         f"latent{plural}": latents[:1].expand(STEPS, -1, -1),
     }
     states = [out[-1][0] for out in run(name, **{**given, **still})["outs"]]
-    assert all(
-        torch.equal(state, states[0]) for state in states
-    )  # equal inputs: the first step's state, repeated
+    assert all(torch.equal(state, states[0]) for state in states)  # equal inputs: the first step's state, repeated
 
 
 @torch.no_grad()
@@ -244,6 +230,4 @@ def test_the_fix_of_the_comprehension_equals_the_sequence_model(model, sequences
     actions, latents = sequences
     context = {"cell_rnn": MDRNNCell.from_mdrnn(model), "actions": actions, "latents": latents}
     outs = run("pitfall: fix", bs=BS, seq_len=STEPS, **context)["outs"]
-    torch.testing.assert_close(
-        torch.stack([out[0] for out in outs]), model(actions, latents)[0], atol=1e-4, rtol=1e-3
-    )
+    torch.testing.assert_close(torch.stack([out[0] for out in outs]), model(actions, latents)[0], atol=1e-4, rtol=1e-3)
