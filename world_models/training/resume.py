@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _RUN_STATE = ("best_epoch", "best_loss", "scheduler", "early_stopping", "optimizer")
+_KINDS = ("betas", "alpha")  # what Adam has and RMSprop has not, and the other way round
 _KERNEL_CHOICES = ("fused", "foreach", "capturable")
 
 
@@ -56,7 +57,7 @@ def resume(job: FitJob, scheduler: ReduceLROnPlateau, stopping: EarlyStopping) -
         _LOG.info("%s: training goes on from the weights of %s", job.stage, best)
         return Position(warm=True)
     stored = _load_model(job, path)
-    _load_optimizer(job.optimizer, _part(stored, "optimizer", path))
+    _load_optimizer(job.optimizer, _part(stored, "optimizer", path), path)
     scheduler.load_state_dict(_part(stored, "scheduler", path))
     stopping.load_state_dict(_part(stored, "early_stopping", path))
     # Counts come from the checkpoint, but patience from the settings: a run may be given more of it.
@@ -94,7 +95,14 @@ def _part(stored: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
     return part
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], path: Path) -> None:
+    for group, stored in zip(optimizer.param_groups, state["param_groups"], strict=True):
+        missing = [name for name in _KINDS if name in group and name not in stored]
+        if missing:
+            raise CheckpointError(
+                f"{path}: its optimizer has no {missing[0]!r}, so it is no {type(optimizer).__name__}; go on "
+                "with the optimizer it was trained with, or start anew with noreload"
+            )
     # Which kernels step belongs to this machine, not to the one that wrote the checkpoint.
     kernels = [{key: group[key] for key in _KERNEL_CHOICES if key in group} for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
