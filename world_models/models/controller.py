@@ -36,7 +36,7 @@ class Controller(nn.Module):
         self.fc: nn.Module
         if self.hidden_layers:
             layers: list[nn.Module] = []
-            for inputs, outputs in itertools.pairwise(sizes):
+            for inputs, outputs in itertools.pairwise(sizes[:-1]):
                 layers += [nn.Linear(inputs, outputs), nn.Tanh()]
             self.fc = nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
         else:

@@ -108,6 +108,8 @@ class MDRNNCell(_MDRNNBase):
 
     def next_hidden(self, action: torch.Tensor, latent: torch.Tensor, hidden: MemoryState) -> MemoryState:
         """Only the recurrence, (h, c): all that driving needs."""
+        if action.dim() == latent.dim() - 1:
+            action = action.unsqueeze(0)  # the specification's inference loop gives one action (A,)
         state: MemoryState = self.rnn(torch.cat([action, latent], dim=-1), hidden)
         return state
 
@@ -117,7 +119,7 @@ class MDRNNCell(_MDRNNBase):
         """One step.
 
         Args:
-            action: (B, A).
+            action: (B, A), or (A,) where B is 1.
             latent: (B, Z).
             hidden: (h, c), each (B, R).
 
