@@ -426,7 +426,7 @@ def test_a_run_does_not_go_on_with_another_optimizer(
     first: str, then: str, data: Path, vision: Path, tmp_path: Path
 ) -> None:
     train_mdn_rnn(vae_config(data, vision), mdrnn_config(data, tmp_path, 1, optimizer=first))
-    with pytest.raises(CheckpointError, match="optimizer.*noreload"):
+    with pytest.raises(CheckpointError, match=r"optimizer.*noreload"):
         train_mdn_rnn(vae_config(data, vision), mdrnn_config(data, tmp_path, 2, optimizer=then))
 
 
