@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,9 @@ _KNOWN = {
 def canonical_id(env_name: str) -> str:
     """The id that is really made: an alias is replaced, and that is said once.
 
+    "module:id" is Gymnasium's form for an environment that a module registers when it is imported; worker
+    processes need it, as they import nothing else of the caller's.
+
     Raises:
         EnvironmentNameError: Gymnasium does not know the id; the message has its own words and the nearest id.
     """
@@ -58,12 +62,16 @@ def canonical_id(env_name: str) -> str:
     if env_id != env_name and env_name not in _SAID:
         _SAID.add(env_name)
         _LOG.warning("%s is retired; %s is used in its place.", env_name, env_id)
+    module, _, plain_id = env_id.rpartition(":")
     try:
-        gymnasium.spec(env_id)
-    except (gymnasium.error.Error, ModuleNotFoundError, ValueError) as error:
-        near = difflib.get_close_matches(env_id, list(gymnasium.registry), n=1, cutoff=0.4)
+        if module:
+            importlib.import_module(module)
+        gymnasium.spec(plain_id)
+    except (gymnasium.error.Error, ImportError, ValueError) as error:
+        near = difflib.get_close_matches(plain_id, list(gymnasium.registry), n=1, cutoff=0.4)
         hint = f" The nearest id is {near[0]!r}." if near else ""
-        raise EnvironmentNameError(f"Environment {env_name!r} does not exist: {error}.{hint}") from None
+        reason = str(error).rstrip(".")
+        raise EnvironmentNameError(f"Environment {env_name!r} does not exist: {reason}.{hint}") from None
     return env_id
 
 
