@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from world_models.configs.presets import preset
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
-from world_models.datasets.rollout_files import list_rollouts, split_files
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import canonical_id, env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
@@ -21,6 +20,7 @@ from world_models.report import write_report
 from world_models.rollout.driver import Recipe
 from world_models.training.collect_stage import generate_rollouts
 from world_models.training.evaluation import evaluate_recipe, film, run_recipe, versions
+from world_models.training.preflight import check_actions, check_at_least, check_data, check_settings, check_split
 from world_models.training.train_controller import train_controller
 from world_models.training.train_convae import train_convae
 from world_models.training.train_mdn_rnn import train_mdn_rnn
@@ -42,8 +42,8 @@ class Pipeline:
         self.device = str(resolve_device(args.device, strict=args.device != "auto"))
         self.action_size = self._action_size()
         self.seconds: dict[str, float] = {}
-        self._check_numbers()
         self.vae_config, self.rnn_config, self.ctrl_config = self._configs()
+        check_settings(args, self.ctrl_config)
 
     def _action_size(self) -> int:
         env = make_gym(self.env_id)
@@ -53,12 +53,6 @@ class Pipeline:
         if asked is not None and asked != size:
             raise ConfigError(f"--action_size {asked} does not fit: {self.env_id} has {size} actions.")
         return size
-
-    def _check_numbers(self) -> None:
-        for name in ("num_rollouts", "rollout_len", "num_workers"):
-            value = getattr(self.args, name)
-            if value < 1:
-                raise ConfigError(f"{name}={value} cannot work: give a whole number of at least 1.")
 
     def _configs(self) -> tuple[WMVAEConfig, WMMDNRNNConfig, WMControllerConfig]:
         a = self.args
@@ -132,6 +126,10 @@ class Pipeline:
     def collect(self) -> None:
         """Fill the data folder up to num_rollouts."""
         a = self.args
+        for path in sorted(Path(a.data_dir).glob("*.npz"))[:1]:
+            check_actions(path, self.env_id, self.action_size)
+        if a.policy == "agent":
+            require_run(a.logdir)
         self._timed(
             "collect",
             lambda: generate_rollouts(
@@ -149,10 +147,9 @@ class Pipeline:
         )
 
     def check_data(self) -> None:
-        """There are rollouts, and the held-out split is not larger than they are."""
-        files = list_rollouts(self.args.data_dir)
-        if self.args.num_test_files is not None:
-            split_files(files, self.args.num_test_files, train=True, strict=True)
+        """The data folder can be trained on."""
+        a = self.args
+        check_data(a.data_dir, self.env_id, self.action_size, a.num_test_files)
 
     def train_vae(self) -> None:
         """Stage V."""
@@ -183,6 +180,7 @@ class Pipeline:
         if self.args.stage != "all":
             stages[self.args.stage]()
             return
+        check_split(self.args.num_test_files, self.args.num_rollouts)
         self.collect()
         for stage in stages.values():
             stage()
@@ -221,6 +219,7 @@ class Pipeline:
 
     def run(self, episodes: int) -> dict[str, Any]:
         """Everything, from pixels to summary.json and the report; a run that was stopped goes on."""
+        check_at_least("episodes", episodes, 1)
         self.train()
         summary = self.score(episodes)
         target = Path(self.args.logdir) / "summary.json"
