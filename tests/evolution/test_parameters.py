@@ -1,0 +1,97 @@
+"""The whitened search space folds back into the plain linear layer."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from world_models.errors import ConfigError
+from world_models.evolution.parameters import PlainSpace, WhitenedSpace, space_from_state_dict
+from world_models.models.controller import Controller, load_parameters
+
+Z, R, A = 3, 4, 2
+
+
+def correlated_states(n: int = 400, size: int = Z + R, seed: int = 0) -> np.ndarray:
+    """States whose components differ in scale by orders of magnitude and are correlated."""
+    rng = np.random.default_rng(seed)
+    mixing = rng.normal(size=(size, size)) * np.logspace(-2, 2, size)
+    return rng.normal(size=(n, size)) @ mixing + rng.normal(size=size) * 5
+
+
+@given(seed=st.integers(0, 999), k=st.integers(1, Z + R))
+def test_folded_into_the_layer_a_point_acts_as_it_does_in_whitened_coordinates(seed, k):
+    states = correlated_states(seed=seed)
+    space = WhitenedSpace.fit(states, k, A)
+    x = np.random.default_rng(seed).normal(size=space.size)
+    whitened = (states - space.center) @ space.components.T
+    expected = whitened @ x[: A * k].reshape(A, k).T + x[A * k :]
+    flat = space.to_parameters(x)
+    weight, bias = flat[: A * (Z + R)].reshape(A, Z + R), flat[A * (Z + R) :]
+    np.testing.assert_allclose(states @ weight.T + bias, expected, rtol=1e-7, atol=1e-7)
+
+
+def test_the_folded_point_is_what_a_controller_loads():
+    states = correlated_states()
+    space = WhitenedSpace.fit(states, 5, A)
+    x = np.random.default_rng(1).normal(size=space.size)
+    controller = Controller(Z, R, A).double()
+    load_parameters(space.to_parameters(x), controller)
+    whitened = (states - space.center) @ space.components.T
+    with torch.no_grad():
+        actions = controller(torch.from_numpy(states)).numpy()
+    np.testing.assert_allclose(actions, whitened @ x[:10].reshape(A, 5).T + x[10:], rtol=1e-6, atol=1e-6)
+
+
+def test_whitened_coordinates_have_mean_zero_and_covariance_one():
+    states = correlated_states()
+    space = WhitenedSpace.fit(states, 6, A)
+    whitened = (states - space.center) @ space.components.T
+    np.testing.assert_allclose(whitened.mean(0), 0, atol=1e-8)
+    np.testing.assert_allclose(np.cov(whitened, rowvar=False), np.eye(6), atol=1e-6)
+
+
+def test_the_components_of_most_variance_come_first():
+    states = correlated_states()
+    variances = [np.linalg.norm(row) for row in WhitenedSpace.fit(states, 7, A).components]
+    assert variances == sorted(variances)  # a longer row means a smaller variance
+
+
+def test_a_whole_population_is_folded_at_once():
+    space = WhitenedSpace.fit(correlated_states(), 4, A)
+    points = np.random.default_rng(2).normal(size=(5, space.size))
+    together = space.to_parameters(points)
+    assert together.shape == (5, (Z + R + 1) * A)
+    np.testing.assert_allclose(together, [space.to_parameters(point) for point in points])
+
+
+def test_a_component_that_never_varies_stays_finite():
+    states = correlated_states()
+    states[:, 2] = 1.0
+    space = WhitenedSpace.fit(states, 7, A)
+    assert np.isfinite(space.to_parameters(np.ones(space.size))).all()
+
+
+@pytest.mark.parametrize("states", [correlated_states(), correlated_states(n=5)])
+def test_more_components_than_there_are_is_an_error_with_both_numbers(states):
+    with pytest.raises(ConfigError, match=rf"components=9 .* only {min(states.shape)}"):
+        WhitenedSpace.fit(states, 9, A)
+
+
+def test_fitting_is_the_same_every_time():
+    one, other = (WhitenedSpace.fit(correlated_states(), 5, A) for _ in range(2))
+    np.testing.assert_array_equal(one.components, other.components)
+
+
+def test_a_space_comes_back_from_its_plain_state():
+    space = WhitenedSpace.fit(correlated_states(), 5, A)
+    again = space_from_state_dict(space.state_dict())
+    x = np.ones(space.size)
+    np.testing.assert_array_equal(space.to_parameters(x), again.to_parameters(x))
+    assert space_from_state_dict(PlainSpace(11).state_dict()) == PlainSpace(11)
+
+
+def test_the_plain_space_is_the_parameters_themselves():
+    x = np.arange(5.0)
+    np.testing.assert_array_equal(PlainSpace(5).to_parameters(x), x)

@@ -1,0 +1,160 @@
+"""The same shard inline and in processes; workers that die or fail."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.small_envs import STEER, FailingJob, KillingJob
+from tests.small_runs import HIDDENS, LATENTS, save_mdrnn, save_vae
+from world_models.errors import CheckpointError, WorkerError
+from world_models.executors import local
+from world_models.executors.base import Job, evaluate, shards
+from world_models.executors.local import InlineExecutor, ProcessExecutor, cpu_count, make_executor
+from world_models.models.controller import Controller, flatten_parameters
+from world_models.rollout.driver import Recipe
+from world_models.types import Episode
+
+NOISE = Recipe(STEER, policy="uniform", num_lanes=2, time_limit=6)
+EPISODES = [Episode(0, seed) for seed in range(4)]
+
+
+def job(seeds: range = range(3)) -> Job:
+    return Job("evaluate", {"episodes": [Episode(0, seed) for seed in seeds]})
+
+
+@pytest.fixture
+def crew():
+    """A crew of one worker, which jobs of noise suffice for."""
+    executor = ProcessExecutor(NOISE, 1)
+    yield executor
+    executor.close()
+
+
+@given(n=st.integers(0, 200), workers=st.integers(1, 9), size=st.integers(1, 70))
+def test_shards_hold_every_item_once_in_order_evenly_and_employ_every_worker(n, workers, size):
+    parts = shards(range(n), workers, size)
+    assert [item for part in parts for item in part] == list(range(n))
+    lengths = [len(part) for part in parts]
+    assert all(0 < length <= size for length in lengths) or n == 0
+    assert len(parts) >= min(workers, n) or n <= 1
+    assert not lengths or max(lengths) - min(lengths) <= 1
+
+
+def test_returns_are_identical_inline_and_in_processes_and_come_in_the_order_asked(tmp_path):
+    save_vae(tmp_path)
+    save_mdrnn(tmp_path)
+    torch.manual_seed(0)
+    candidates = np.stack([flatten_parameters(Controller(LATENTS, HIDDENS, 2).parameters()) for _ in range(3)])
+    episodes = [Episode(candidate, seed) for seed in (5, 3) for candidate in (2, 0, 1)]
+    recipe = Recipe(STEER, logdir=str(tmp_path), num_lanes=4, time_limit=6)
+    answers = []
+    for executor in (InlineExecutor(recipe), ProcessExecutor(recipe, 2)):
+        told = []
+        answers.append(
+            evaluate(executor, episodes, candidates, time_limit=6, shard_size=2, progressed=told.extend),
+        )
+        executor.close()
+        assert sorted(told) == sorted(answers[-1])
+    assert answers[0] == answers[1]
+    assert [result.episode for result in answers[0]] == episodes
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_job_done_once_more(crew, tmp_path):
+    notes = tmp_path / "begun"
+    killing = KillingJob("evaluate", job().arguments, notes=str(notes), kills=1)
+    told = []
+    with_it = crew.run([job(), killing, job(range(5, 7))], told.append)
+    inline = InlineExecutor(NOISE)
+    assert with_it == inline.run([job(), job(), job(range(5, 7))])
+    assert len(told) == 3
+    begun = notes.read_text().split()
+    assert len(begun) == 2 and begun[0] != begun[1] and str(os.getpid()) not in begun
+    assert crew.run([job()]) == inline.run([job()])  # the new worker stays
+
+
+def test_a_job_that_kills_two_workers_is_an_error_that_says_the_mend(crew, tmp_path):
+    killing = KillingJob("evaluate", job().arguments, notes=str(tmp_path / "begun"), kills=9)
+    with pytest.raises(WorkerError, match=r"died at job 0 .*exit code -9.*fewer workers"):
+        crew.run([killing])
+    assert len((tmp_path / "begun").read_text().split()) == 2
+
+
+def test_a_worker_that_dies_between_two_calls_is_replaced(crew):
+    first = crew.run([job()])
+    victim = crew._crew[0].process
+    os.kill(victim.pid, 9)
+    victim.join(timeout=10)
+    assert crew.run([job()]) == first
+
+
+def test_an_exception_in_a_worker_brings_its_traceback_home(crew):
+    with pytest.raises(WorkerError) as error:
+        crew.run([job(), FailingJob("evaluate")])
+    text = str(error.value)
+    assert "Traceback" in text and "ZeroDivisionError: the bolt is loose" in text and "small_envs.py" in text
+
+
+def test_what_the_user_can_mend_comes_home_as_it_is(tmp_path):
+    executor = ProcessExecutor(Recipe(STEER, logdir=str(tmp_path)), 1)
+    with pytest.raises(CheckpointError, match=r"vae.best\.tar does not exist"):
+        executor.run([job()])
+
+
+def test_ctrl_c_in_the_master_stops_the_workers(crew):
+    processes = [worker.process for worker in crew._crew]
+
+    def interrupt(results: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        crew.run([job(), job()], interrupt)
+    assert not any(process.is_alive() for process in processes)
+
+
+def test_closing_ends_every_worker_and_can_be_done_twice():
+    executor = ProcessExecutor(NOISE, 2)
+    processes = [worker.process for worker in executor._crew]
+    executor.close()
+    executor.close()
+    assert not any(process.is_alive() for process in processes)
+
+
+def test_gymnasium_gets_a_process_a_core_but_not_more_than_allowed_and_one_runs_inline(monkeypatch):
+    monkeypatch.setattr(local, "cpu_count", lambda: 2)
+    alone = make_executor(NOISE, 1)
+    assert isinstance(alone, InlineExecutor) and alone.workers == 1
+    many = make_executor(NOISE, 32)
+    assert isinstance(many, ProcessExecutor) and many.workers == 2
+    many.close()
+
+
+def test_envpool_runs_inline_with_a_thread_a_core(monkeypatch):
+    pytest.importorskip("envpool", reason="EnvPool is optional")
+    before = torch.get_num_threads()
+    executor = make_executor(Recipe("CarRacing-v3", policy="uniform", num_lanes=8), 1)
+    assert isinstance(executor, InlineExecutor)
+    assert (executor.driver.recipe.threads, executor.driver.recipe.num_lanes) == (1, 32)
+    torch.set_num_threads(before)
+
+
+def test_there_is_a_core():
+    assert cpu_count() >= 1
+
+
+def test_collecting_in_processes_writes_the_same_files_as_inline(tmp_path):
+    contents = []
+    for folder, executor in (("a", InlineExecutor(NOISE)), ("b", ProcessExecutor(NOISE, 1))):
+        paths = {seed: str(tmp_path / folder / f"rollout_{seed:05d}.npz") for seed in range(2)}
+        Path(tmp_path / folder).mkdir()
+        executor.run([Job("collect", {"paths": paths})])
+        executor.close()
+        contents.append([dict(np.load(path)) for path in paths.values()])
+    for one, other in zip(*contents, strict=True):
+        assert one.keys() == other.keys()
+        for key in one:
+            np.testing.assert_array_equal(one[key], other[key])
