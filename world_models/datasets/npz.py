@@ -117,3 +117,21 @@ def read_array(archive: np.lib.npyio.NpzFile, path: Path, key: str, mend: str) -
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: the entry {key!r} is not a numpy array; {mend}")
     return array
+
+
+def read_outline(archive: np.lib.npyio.NpzFile, path: Path, key: str, mend: str) -> AnyArray:
+    """Zeros of the shape and dtype of the array `key`, from its header alone; they take no memory.
+
+    Raises:
+        DataError: the key is not there, or its header is damaged.
+    """
+    if key not in archive.files:
+        return read_array(archive, path, key, mend)
+    try:
+        with archive.zip.open(f"{key}.npy") as member:  # type: ignore[union-attr]
+            version = np.lib.format.read_magic(member)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(member)
+        return np.broadcast_to(np.zeros((), dtype), shape)
+    except _DAMAGE as error:
+        raise DataError(f"{path}: the array {key!r} cannot be read ({error}); {mend}") from error
