@@ -6,7 +6,8 @@ episodes is evaluated by the same code wherever it runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,13 +95,24 @@ def make_agent(recipe: Recipe, actions: ActionAdapter) -> Agent:
     return Agent(vae, cell, controller, actions.from_raw, sample_latents=recipe.sample_latents)
 
 
+@contextlib.contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    # A block of frames is too little work for two threads to gain anything, and PyTorch's waiting threads
+    # spin: beside a simulator's own threads, or another process, they cost up to nine tenths of the speed.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Driver:
     """Lanes and, for the policy "agent", an agent; both are made once and used for every shard."""
 
     def __init__(self, recipe: Recipe) -> None:
         if recipe.policy not in POLICIES:
             raise ConfigError(f"policy={recipe.policy!r} is unknown: it is one of {', '.join(POLICIES)}.")
-        torch.set_num_threads(recipe.threads)
         self.recipe = recipe
         self.lanes = make_lanes(recipe)
         self.agent = make_agent(recipe, self.lanes.actions) if recipe.policy == "agent" else None
@@ -121,14 +133,15 @@ class Driver:
         listeners: Sequence[Listener] = (),
     ) -> list[EpisodeResult]:
         """Drive episodes; `Episode.candidate` is a row of `candidates` (N, P)."""
-        return drive(
-            self.lanes,
-            self._policy(candidates),
-            episodes,
-            time_limit=time_limit or self.recipe.time_limit,
-            hopeless=hopeless,
-            listeners=listeners,
-        )
+        with _one_torch_thread():
+            return drive(
+                self.lanes,
+                self._policy(candidates),
+                episodes,
+                time_limit=time_limit or self.recipe.time_limit,
+                hopeless=hopeless,
+                listeners=listeners,
+            )
 
     def collect(self, paths: Mapping[int, str], hopeless: int | None = None) -> list[EpisodeResult]:
         """Drive one episode a seed and write it to its path; a file is there whole or not at all."""
