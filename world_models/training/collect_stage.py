@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from world_models.envs.registry import canonical_id
@@ -103,8 +105,23 @@ def _missing(folder: Path, num_rollouts: int, seed: int) -> dict[int, str]:
             f"{folder} has {len(there)} rollouts already, more than num_rollouts={num_rollouts}: ask for at least "
             "as many, or use another folder."
         )
-    free = (i for i in range(num_rollouts + len(there)) if i not in taken)
-    return {
-        derive_seed("rollout", seed, i): str(folder / f"rollout_{i:05d}.npz")
-        for i, _ in zip(free, range(wanted), strict=False)
-    }
+    missing: dict[int, str] = {}
+    used: set[int] = set()
+    for i in itertools.count():
+        if len(missing) == wanted:
+            break
+        own = _own_seed(seed, i, used)
+        used.add(own)
+        if i not in taken:
+            missing[own] = str(folder / f"rollout_{i:05d}.npz")
+    return missing
+
+
+def _own_seed(seed: int, i: int, used: Collection[int]) -> int:
+    """The seed of rollout i, of which no rollout before it is: among 10,000 hashes two may well be equal."""
+    own = derive_seed("rollout", seed, i)
+    attempt = 0
+    while own in used:
+        attempt += 1
+        own = derive_seed("rollout", seed, i, attempt)
+    return own
