@@ -103,6 +103,11 @@ class CmaEs:
                 f"The saved search has {asked.shape[1]} candidates of {asked.shape[2]} parameters, this one "
                 f"{self.pop_size} of {len(self._start)}: resume with the same settings, or start anew with noreload."
             )
+        if float(state["sigma0"]) != self._sigma0 or not np.array_equal(np.asarray(state["start"]), self._start):
+            raise CheckpointError(
+                f"The saved search began at another point or with sigma={float(state['sigma0'])}, this one with "
+                f"sigma={self._sigma0}: resume with the same settings, or start anew with noreload."
+            )
         self._es.feed_for_resume(list(asked.reshape(-1, asked.shape[2])), list(-returns.ravel()))
         self._asked, self._returns = list(asked), list(returns)
         self._rng.bit_generator.state = json.loads(state["rng"])

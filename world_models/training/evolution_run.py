@@ -224,10 +224,12 @@ class EvolutionRun:
             "sigma": self.search.sigma,
             "horizon": horizon,
         }
+        before = self.seconds
+        self.seconds = before + time.monotonic() - started  # a budget of time, too, ends with a re-evaluation
         last = self._over() or (generation + 1) == self.settings.max_generations
         if (generation + 1) % self.settings.eval_every == 0 or last:
             record |= self._re_evaluate(parameters[int(returns.argmax())])
-        self.seconds += time.monotonic() - started
+            self.seconds = before + time.monotonic() - started
         record |= {**self.totals, "seconds": round(self.seconds, 3)}
         self.history.append(record)
         self._save()
