@@ -1,7 +1,6 @@
 """The same shard inline and in processes; workers that die or fail."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,11 +19,18 @@ from world_models.rollout.driver import Recipe
 from world_models.types import Episode
 
 NOISE = Recipe(STEER, policy="uniform", num_lanes=2, time_limit=6)
-EPISODES = [Episode(0, seed) for seed in range(4)]
 
 
 def job(seeds: range = range(3)) -> Job:
     return Job("evaluate", {"episodes": [Episode(0, seed) for seed in seeds]})
+
+
+@pytest.fixture(scope="module")
+def lasting_crew():
+    """A crew of one worker for the tests after which it is whole again."""
+    executor = ProcessExecutor(NOISE, 1)
+    yield executor
+    executor.close()
 
 
 @pytest.fixture
@@ -64,17 +70,17 @@ def test_returns_are_identical_inline_and_in_processes_and_come_in_the_order_ask
     assert [result.episode for result in answers[0]] == episodes
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_job_done_once_more(crew, tmp_path):
+def test_a_worker_that_is_killed_is_replaced_and_its_job_done_once_more(lasting_crew, tmp_path):
     notes = tmp_path / "begun"
     killing = KillingJob("evaluate", job().arguments, notes=str(notes), kills=1)
     told = []
-    with_it = crew.run([job(), killing, job(range(5, 7))], told.append)
+    with_it = lasting_crew.run([job(), killing, job(range(5, 7))], told.append)
     inline = InlineExecutor(NOISE)
     assert with_it == inline.run([job(), job(), job(range(5, 7))])
     assert len(told) == 3
     begun = notes.read_text().split()
     assert len(begun) == 2 and begun[0] != begun[1] and str(os.getpid()) not in begun
-    assert crew.run([job()]) == inline.run([job()])  # the new worker stays
+    assert lasting_crew.run([job()]) == inline.run([job()])  # the new worker stays
 
 
 def test_a_job_that_kills_two_workers_is_an_error_that_says_the_mend(crew, tmp_path):
@@ -84,12 +90,12 @@ def test_a_job_that_kills_two_workers_is_an_error_that_says_the_mend(crew, tmp_p
     assert len((tmp_path / "begun").read_text().split()) == 2
 
 
-def test_a_worker_that_dies_between_two_calls_is_replaced(crew):
-    first = crew.run([job()])
-    victim = crew._crew[0].process
+def test_a_worker_that_dies_between_two_calls_is_replaced(lasting_crew):
+    first = lasting_crew.run([job()])
+    victim = lasting_crew._crew[0].process
     os.kill(victim.pid, 9)
     victim.join(timeout=10)
-    assert crew.run([job()]) == first
+    assert lasting_crew.run([job()]) == first
 
 
 def test_an_exception_in_a_worker_brings_its_traceback_home(crew):
@@ -144,17 +150,3 @@ def test_envpool_runs_inline_with_a_thread_a_core(monkeypatch):
 
 def test_there_is_a_core():
     assert cpu_count() >= 1
-
-
-def test_collecting_in_processes_writes_the_same_files_as_inline(tmp_path):
-    contents = []
-    for folder, executor in (("a", InlineExecutor(NOISE)), ("b", ProcessExecutor(NOISE, 1))):
-        paths = {seed: str(tmp_path / folder / f"rollout_{seed:05d}.npz") for seed in range(2)}
-        Path(tmp_path / folder).mkdir()
-        executor.run([Job("collect", {"paths": paths})])
-        executor.close()
-        contents.append([dict(np.load(path)) for path in paths.values()])
-    for one, other in zip(*contents, strict=True):
-        assert one.keys() == other.keys()
-        for key in one:
-            np.testing.assert_array_equal(one[key], other[key])

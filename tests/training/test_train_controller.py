@@ -1,0 +1,303 @@
+"""Stage C on small environments: targets, budgets, exact resume, what cannot be trained."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.small_envs import STEER
+from tests.small_runs import HIDDENS, LATENTS, copy_of_run, save_mdrnn, save_vae
+from world_models.configs.wm_config import WMControllerConfig
+from world_models.errors import CheckpointError, ConfigError, EnvironmentNameError
+from world_models.models.controller import flatten_parameters
+from world_models.models.load import load_controller
+from world_models.rollout.driver import Driver, Recipe
+from world_models.training import evolution_run
+from world_models.training.controller_settings import ControllerSettings
+from world_models.training.train_controller import ControllerResult, train_controller
+from world_models.training.whitening import states_of, states_of_noise
+from world_models.types import Episode, Rollout
+from world_models.utils.run_dir import load_checkpoint, log_path, read_jsonl
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    save_vae(folder)
+    save_mdrnn(folder)
+    return folder
+
+
+@pytest.fixture
+def new_run(source, tmp_path):
+    """Makes run folders with the same V and M."""
+    return lambda name="run": copy_of_run(source, tmp_path / name)
+
+
+def config(logdir: Path, **changes) -> WMControllerConfig:
+    settings = {
+        "logdir": str(logdir),
+        "env_name": STEER,
+        "latent_size": LATENTS,
+        "hidden_size": HIDDENS,
+        "action_size": 2,
+        "n_samples": 2,
+        "pop_size": 4,
+        "target_return": 1e9,
+        "max_workers": 1,
+        "display": False,
+        "time_limit": 6,
+        "max_generations": 4,
+        "eval_every": 2,
+        "eval_episodes": 2,
+    }
+    return WMControllerConfig({**settings, **changes})
+
+
+def train(logdir: Path, **changes) -> ControllerResult:
+    return train_controller(config(logdir, **changes))
+
+
+def timeless(history: list[dict]) -> list[dict]:
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in history]
+
+
+def test_it_runs_until_a_budget_and_leaves_best_checkpoint_and_log(new_run):
+    logdir = new_run()
+    result = train(logdir)
+    assert result.generations == len(result.history) == 4
+    assert [record["generation"] for record in result.history] == [1, 2, 3, 4]
+    assert ["eval_mean" in record for record in result.history] == [False, True, False, True]
+    # 4 candidates of 2 episodes in each generation, 2 controllers of 2 episodes in each re-evaluation
+    assert result.episodes == 4 * 4 * 2 + 2 * 2 * 2
+    assert read_jsonl(log_path(logdir, "ctrl")) == result.history
+    best, facts = load_controller(logdir)
+    assert result.best == logdir / "ctrl" / "best.tar" and facts["return_mean"] == result.best_return
+    assert (best.latent_size, best.hidden_size, best.action_size) == (LATENTS, HIDDENS, 2)
+    assert result.best_return == max(max(r["eval_mean"], r["eval_leader"]) for r in result.history if "eval_mean" in r)
+    assert (logdir / "ctrl" / "checkpoint.tar").is_file() and facts["env_name"] == STEER
+
+
+def test_best_tar_really_earns_what_it_says(new_run):
+    logdir = new_run()
+    result = train(logdir)
+    run = evolution_run.EvolutionRun(config(logdir), ControllerSettings.from_config(config(logdir)))
+    seeds = [run._seed("re-evaluation", i) for i in range(2)]
+    run.close()
+    driver = Driver(Recipe(STEER, logdir=str(logdir), trained=True, time_limit=6))
+    returns = [r.episode_return for r in driver.evaluate([Episode(0, seed) for seed in seeds])]
+    assert np.mean(returns) == result.best_return
+
+
+def test_it_stops_at_the_target_return(new_run):
+    result = train(new_run(), target_return=-1e6, max_generations=50, eval_every=3)
+    assert result.generations == 3 and result.best_return >= -1e6
+
+
+def test_returns_rise(new_run):
+    result = train(new_run(), max_generations=25, pop_size=10, sigma=0.5, eval_every=25)
+    first, last = (np.mean([r["mean"] for r in part]) for part in (result.history[:3], result.history[-3:]))
+    assert last > first + 0.3
+
+
+def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drives_others(new_run, monkeypatch):
+    calls = []
+    real = evolution_run.evaluate
+
+    def listening(executor, episodes, *args, **kwargs):
+        calls.append(list(episodes))
+        return real(executor, episodes, *args, **kwargs)
+
+    monkeypatch.setattr(evolution_run, "evaluate", listening)
+    train(new_run(), max_generations=2, eval_every=1)
+    seeds = []
+    for episodes in calls:
+        by_candidate = {}
+        for episode in episodes:
+            by_candidate.setdefault(episode.candidate, []).append(episode.seed)
+        assert len(set(map(tuple, by_candidate.values()))) == 1
+        seeds.append(set(by_candidate[0]))
+    first, check, second, check_again = seeds
+    assert check == check_again and not check & (first | second) and not first & second
+
+
+@pytest.mark.parametrize(
+    ("stop_at_call", "changes"),
+    [
+        (1, {}),
+        (3, {}),  # in a re-evaluation, after its generation was told
+        (5, {}),
+        (3, {"components": 3, "whitening_episodes": 3}),
+        (4, {"hidden_layers": [3], "first_horizon": 2}),
+    ],
+)
+def test_a_run_that_ctrl_c_stopped_goes_on_as_if_it_had_not_been(new_run, monkeypatch, changes, stop_at_call):
+    straight = train(new_run("straight"), **changes)
+    real, calls = evolution_run.evaluate, []
+
+    def interrupted(*args, **kwargs):
+        calls.append(0)
+        if len(calls) == stop_at_call:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    logdir = new_run("stopped")
+    monkeypatch.setattr(evolution_run, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(logdir, **changes)
+    result = train(logdir, **changes)
+    assert timeless(result.history) == timeless(straight.history)
+    assert timeless(read_jsonl(log_path(logdir, "ctrl"))) == timeless(straight.history)
+    assert (result.best_return, result.episodes, result.env_steps) == (
+        straight.best_return,
+        straight.episodes,
+        straight.env_steps,
+    )
+    best, expected = (load_checkpoint(r.best)["state_dict"] for r in (result, straight))
+    assert all(torch.equal(best[name], expected[name]) for name in expected)
+
+
+def test_a_finished_run_returns_at_once_and_a_larger_budget_goes_on_from_it(new_run, monkeypatch):
+    logdir = new_run()
+    first = train(logdir, max_generations=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(evolution_run, "evaluate", None)  # nothing is driven
+        assert train(logdir, max_generations=2) == first
+    assert timeless(train(logdir, max_generations=4).history) == timeless(train(new_run("straight")).history)
+
+
+def test_noreload_starts_anew_and_the_log_with_it(new_run):
+    logdir = new_run()
+    train(logdir, seed=5)
+    again = train(logdir, max_generations=1, noreload=True)
+    assert again.generations == 1 and read_jsonl(log_path(logdir, "ctrl")) == again.history
+    assert load_controller(logdir)[1]["generation"] == 1
+
+
+def test_equal_seeds_give_equal_runs_whatever_the_lanes_and_workers_and_other_seeds_others(new_run, monkeypatch):
+    monkeypatch.setattr("world_models.executors.local.cpu_count", lambda: 2)
+    one = train(new_run("one"), max_generations=2)
+    lanes = train(new_run("lanes"), max_generations=2, num_lanes=3)
+    processes = train(new_run("processes"), max_generations=2, max_workers=2)
+    assert timeless(one.history) == timeless(lanes.history) == timeless(processes.history)
+    assert timeless(train(new_run("other"), max_generations=2, seed=1).history) != timeless(one.history)
+
+
+@pytest.mark.parametrize("budget", [{"max_seconds": 1e-6}, {"max_env_steps": 1}])
+def test_a_run_that_any_budget_ends_has_a_best_controller(new_run, budget):
+    logdir = new_run()
+    result = train(logdir, max_generations=None, eval_every=99, **budget)
+    assert result.generations == 1 and result.best.is_file() and np.isfinite(result.best_return)
+
+
+def test_episodes_grow_longer_up_to_the_time_limit_once_most_candidates_last(new_run):
+    result = train(new_run(), first_horizon=2, horizon_growth=1.5, max_generations=5)
+    horizons = [record["horizon"] for record in result.history]
+    assert horizons[0] == 2 and horizons == sorted(horizons) and horizons[-1] == 6
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_whitened_search_finds_a_plain_linear_controller(new_run, hidden):
+    logdir = new_run()
+    train(logdir, components=3, whitening_episodes=2, use_hidden=hidden, max_generations=2)
+    best, _ = load_controller(logdir)
+    assert best.hidden_size == (HIDDENS if hidden else 0) and isinstance(best.fc, torch.nn.Linear)
+    assert flatten_parameters(best.parameters()).any()
+    assert load_checkpoint(logdir / "ctrl" / "checkpoint.tar")["space"]["components"].shape[0] == 3
+
+
+def test_the_states_that_are_whitened_are_those_that_the_agent_is_in_while_it_drives(source):
+    driver = Driver(Recipe(STEER, logdir=str(source)))
+    agent = driver.agent
+    frames = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    state, expected, actions = agent.start(1), [], []
+    for frame in torch.from_numpy(frames)[:, None]:
+        expected.append(torch.cat([agent.encode(frame), state.h], -1)[0].numpy())
+        action, state = agent.act(frame, state)
+        actions.append(action[0].numpy())
+    zeros = np.zeros(5, np.float32)
+    states = states_of(agent, Rollout(frames, np.stack(actions), zeros, zeros))
+    np.testing.assert_allclose(states, np.stack(expected), rtol=1e-2, atol=1e-2)
+    noise = states_of_noise(Recipe(STEER, logdir=str(source), time_limit=6), [3, 4], use_hidden=False)
+    assert noise.shape[1] == LATENTS and 8 <= len(noise) <= 12
+
+
+def test_a_rendered_gymnasium_environment_with_discrete_actions_is_trained_on(new_run):
+    result = train(new_run(), env_name="CartPole-v1", time_limit=4, n_samples=1, max_generations=1)
+    assert result.best_return == 4.0  # a reward a step: no pole falls in four
+
+
+@pytest.mark.parametrize("missing", ["vae", "mdrnn"])
+def test_without_v_or_m_there_is_an_error_that_says_how_to_train_it_and_nothing_is_written(new_run, missing):
+    logdir = new_run()
+    (logdir / missing).unlink()
+    before = sorted(logdir.iterdir())
+    with pytest.raises(CheckpointError, match=rf"{missing}.best\.tar does not exist: .*--stage"):
+        train(logdir)
+    assert sorted(logdir.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"latent_size": 5}, r"latent_size=5 .* have 4"),
+        ({"action_size": 3}, r"action_size=3 .* have 2"),
+        ({"env_name": "Pendulum-v1"}, r"2 actions, Pendulum-v1 has 1"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_an_error_that_names_both_and_nothing_is_written(new_run, changes, message):
+    logdir = new_run()
+    with pytest.raises(CheckpointError, match=message):
+        train(logdir, **changes)
+    assert not (logdir / "ctrl").exists()
+
+
+def test_another_hidden_size_is_replaced_by_ms_with_a_warning_that_names_both(new_run, caplog):
+    result = train(new_run(), hidden_size=200, max_generations=1)
+    assert "hidden_size=200" in caplog.text and f"has {HIDDENS}" in caplog.text
+    assert load_checkpoint(result.best)["hidden_size"] == HIDDENS
+
+
+def test_an_unknown_environment_is_an_error_and_nothing_is_written(new_run):
+    logdir = new_run()
+    with pytest.raises(EnvironmentNameError, match="Steer-v99"):
+        train(logdir, env_name="Steer-v99")
+    assert not (logdir / "ctrl").exists()
+
+
+@pytest.mark.parametrize(("changes"), [{"pop_size": 6}, {"sigma": 0.7}])
+def test_a_run_cannot_go_on_with_another_search_and_its_checkpoint_stays(new_run, changes):
+    logdir = new_run()
+    train(logdir, max_generations=1)
+    before = (logdir / "ctrl" / "checkpoint.tar").read_bytes()
+    with pytest.raises(CheckpointError, match="start anew with noreload"):
+        train(logdir, **changes)
+    assert (logdir / "ctrl" / "checkpoint.tar").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"eval_every": 0}, "eval_every is 0"),
+        ({"num_lanes": "many"}, "num_lanes is 'many'"),
+        ({"backend": "mujoco"}, "backend is 'mujoco'"),
+        ({"sigma": -1.0}, "sigma is -1.0"),
+        ({"max_generations": 0}, "max_generations is 0"),
+        ({"hidden_layers": [0]}, r"hidden_layers is \[0\]"),
+        ({"components": 3, "hidden_layers": [4]}, "components=3 needs a linear controller"),
+        ({"components": 99, "whitening_episodes": 3}, "components=99 .* have only 10"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_an_error_with_its_name_and_value(new_run, changes, field):
+    logdir = new_run()
+    with pytest.raises(ConfigError, match=field):
+        train(logdir, **changes)
+    assert not (logdir / "ctrl").exists()
+
+
+def test_settings_have_their_defaults_and_the_first_step_depends_on_the_space():
+    assert ControllerSettings.from_config(WMControllerConfig()) == ControllerSettings()
+    assert ControllerSettings().first_sigma == 0.1
+    assert ControllerSettings(components=4).first_sigma == 0.2
+    assert ControllerSettings(sigma=0.5, components=4).first_sigma == 0.5
