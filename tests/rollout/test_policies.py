@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.small_envs import STEER
@@ -31,6 +31,7 @@ def actions_of(policy: NoisePolicy, seed: int, steps: int, lane: int = 0, num_la
     return np.stack(rows)
 
 
+@example(seed=28, kind="brownian", low=-1.9)  # rounding left the space by a last digit
 @given(seed=st.integers(0, 2**31 - 1), kind=st.sampled_from(["uniform", "brownian"]), low=st.floats(-9, 9))
 @settings(max_examples=25)
 def test_noise_stays_within_the_action_space_and_is_the_seeds_own(seed, kind, low):

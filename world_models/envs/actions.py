@@ -80,7 +80,7 @@ class ActionAdapter:
             squashed = SQUASHES[name](raw[..., k])
             (bottom, top), (low, high) = _RANGES[name], (float(self.low[k]), float(self.high[k]))
             if (low, high) != (bottom, top):
-                squashed = low + (squashed - bottom) / (top - bottom) * (high - low)
+                squashed = (low + (squashed - bottom) / (top - bottom) * (high - low)).clamp(low, high)
             columns.append(squashed)
         return torch.stack(columns, dim=-1)
 

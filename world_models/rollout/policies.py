@@ -60,7 +60,8 @@ class NoisePolicy:
         else:
             unit = _walk(rng, self.horizon, self.drift)
         low, high = self.actions.low, self.actions.high
-        return (low + (np.clip(unit, -1, 1) + 1) / 2 * (high - low)).astype(np.float32)
+        scaled = (low + (np.clip(unit, -1, 1) + 1) / 2 * (high - low)).astype(np.float32)
+        return np.clip(scaled, low, high)  # rounding may have left the space by one last digit
 
     def _draw_discrete(self, rng: np.random.Generator) -> FloatArray:
         choices = rng.integers(self.actions.size, size=self.horizon)
