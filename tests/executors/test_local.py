@@ -51,6 +51,7 @@ def test_shards_hold_every_item_once_in_order_evenly_and_employ_every_worker(n, 
     assert not lengths or max(lengths) - min(lengths) <= 1
 
 
+@pytest.mark.slow
 def test_returns_are_identical_inline_and_in_processes_and_come_in_the_order_asked(tmp_path):
     save_vae(tmp_path)
     save_mdrnn(tmp_path)

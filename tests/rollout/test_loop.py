@@ -201,7 +201,7 @@ ALONE: dict[tuple[bool, Episode], float] = {}
     num_lanes=st.integers(1, 19),
     sampled=st.booleans(),
 )
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_a_return_depends_on_candidate_and_seed_alone_whoever_drives_beside_it(run, pairs, num_lanes, sampled):
     def returns(episodes: list[Episode], lanes: int) -> list[float]:
         recipe = Recipe(STEER, logdir=str(run), num_lanes=lanes, time_limit=8, sample_latents=sampled)

@@ -96,7 +96,7 @@ def test_it_stops_at_the_target_return(new_run):
 
 
 def test_returns_rise(new_run):
-    result = train(new_run(), max_generations=25, pop_size=10, sigma=0.5, eval_every=25)
+    result = train(new_run(), max_generations=15, pop_size=8, sigma=0.5, eval_every=15)
     first, last = (np.mean([r["mean"] for r in part]) for part in (result.history[:3], result.history[-3:]))
     assert last > first + 0.3
 
@@ -175,6 +175,7 @@ def test_noreload_starts_anew_and_the_log_with_it(new_run):
     assert load_controller(logdir)[1]["generation"] == 1
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_runs_whatever_the_lanes_and_workers_and_other_seeds_others(new_run, monkeypatch):
     monkeypatch.setattr("world_models.executors.local.cpu_count", lambda: 2)
     one = train(new_run("one"), max_generations=2)
