@@ -7,7 +7,8 @@ import os
 import signal
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -66,7 +67,8 @@ class ProcessExecutor:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, self._recipe), daemon=True)
-        process.start()
+        with _deaf_to_interrupts():
+            process.start()
         theirs.close()
         return _Worker(process, ours)
 
@@ -81,9 +83,9 @@ class ProcessExecutor:
     def close(self) -> None:
         """Stop the workers."""
         for worker in self._crew:
-            worker.pipe.close()
             worker.process.terminate()
         for worker in self._crew:
+            worker.pipe.close()
             worker.process.join(timeout=5)
         self._crew = []
 
@@ -154,9 +156,23 @@ class _Dispatch:
         self.todo.appendleft(job)
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """A process that starts in here does not hear Ctrl-C, not even while it imports: that is the master's to
+    hear, who hears it when the block has ended."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(pipe: Connection, recipe: Recipe) -> None:
     """A worker's life: build the driver at the first job, run jobs until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the master's to hear
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked
     driver: Driver | None = None
     while True:
         try:
@@ -170,7 +186,10 @@ def _work(pipe: Connection, recipe: Recipe) -> None:
             answer = ("error", error)
         except Exception:  # whatever it is, the master shall see it
             answer = ("traceback", traceback.format_exc())
-        pipe.send(answer)
+        try:
+            pipe.send(answer)
+        except OSError:  # nobody waits for it any more
+            return
 
 
 def cpu_count() -> int:
