@@ -23,8 +23,8 @@ class EnvSpec:
     """What the project knows of one environment beyond Gymnasium's own registry.
 
     `rows` is how many pixel rows of a native frame are kept (None: all); `squash` names how C's outputs
-    become actions; `gas_bias` is what the correlated-noise policy's walk returns to, one number an action
-    in units of the action's range about its middle; `hopeless` is after how many steps without a positive
+    become actions; `drift` is what the correlated-noise policy's walk returns to, one number an action
+    in half ranges about the action's middle; `hopeless` is after how many steps without a positive
     reward an episode may be given up while learning (None: never); `envpool` says that EnvPool has it.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from world_models.configs.presets import PRESETS, preset
@@ -99,7 +100,7 @@ def resolve(args: argparse.Namespace) -> argparse.Namespace:
     for name, value in DEFAULTS.items():
         if getattr(args, name, None) is None:
             setattr(args, name, flags.get(name, value))
-    folder = args.env.split("/")[-1].rsplit("-v", 1)[0].lower()
+    folder = re.split("[/:]", args.env)[-1].rsplit("-v", 1)[0].lower()
     args.data_dir = args.data_dir or f"./data/{folder}"
     args.logdir = args.logdir or f"./results/{folder}"
     return args

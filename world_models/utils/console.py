@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ MISTAKE = 2
 def guarded(work: Callable[[], object]) -> int:
     """Run a command: exit code 0; 2 with one sentence for a user's mistake; 130 after Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    _without_a_screen()
     try:
         work()
     except WorldModelsError as error:
@@ -24,3 +26,9 @@ def guarded(work: Callable[[], object]) -> int:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _without_a_screen() -> None:
+    """Where Linux has no screen, SDL (CartPole and others draw with it) shall not look for one and complain."""
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
