@@ -30,7 +30,7 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     # The specification's defaults and nothing else.
     "default": Preset(),
-    # Two CPU cores, under 20 minutes, on CarRacing.
+    # Meant for two CPU cores and under 20 minutes, on CarRacing.
     "quick": Preset(
         flags={
             "env": "CarRacing-v3",
@@ -65,7 +65,7 @@ PRESETS: dict[str, Preset] = {
             "whitening_episodes": 32,
         },
     ),
-    # An hour or two on two cores.
+    # The same ideas with more of everything; its score has not been measured yet.
     "carracing": Preset(
         flags={
             "env": "CarRacing-v3",
@@ -97,7 +97,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     # Ha & Schmidhuber 2018, appendix A: 10,000 rollouts, one epoch of V, twenty of M, 64 candidates of 16
-    # episodes, in C's own 867 parameters. Days on a workstation.
+    # episodes, in C's own 867 parameters.
     "paper": Preset(
         flags={
             "env": "CarRacing-v3",
