@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
@@ -14,3 +16,7 @@ torch.set_num_threads(1)
 # A busy machine makes single examples slow, and says nothing about the property.
 settings.register_profile("world-models", deadline=None, max_examples=50, print_blob=True)
 settings.load_profile("world-models")
+
+# A background job of a shell without job control ignores Ctrl-C, and so would every process that tests start.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
