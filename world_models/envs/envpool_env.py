@@ -113,8 +113,8 @@ class EnvPoolLanes:
                 return part
             if result is None:
                 result = Step(*(np.empty((len(places), *a.shape[1:]), a.dtype) for a in part))
-            for whole, piece in zip(result, part, strict=True):
-                whole[rows] = piece
+            for field in Step._fields:
+                getattr(result, field)[rows] = getattr(part, field)
         assert result is not None
         return result
 
