@@ -9,7 +9,8 @@ from tests.doubles import CountingEnv, decode_episode, decode_time
 from tests.small_envs import PICK, STEER
 from world_models.envs.frames import resize_frames
 from world_models.envs.gym_env import GymImageEnv, GymLanes
-from world_models.errors import ActionSpaceError
+from world_models.errors import ActionSpaceError, ConfigError
+from world_models.rollout.driver import Driver, Recipe
 
 PICTURES = {"CartPole-v1": 2, "CarRacing-v3": 3, "Pendulum-v1": 1}
 
@@ -110,3 +111,24 @@ def test_a_terminal_and_a_time_limit_are_told_apart():
         assert (first.terminals[0], first.truncated[0]) == (False, False)
         assert (second.terminals[0], second.truncated[0]) == expected
         assert second.terminals.dtype == bool and second.rewards.dtype == np.float32
+
+
+def test_undrawn_carracing_gives_black_frames_and_the_same_returns():
+    actions = np.random.default_rng(0).uniform([-1, 0, 0], [1, 1, 1], (25, 2, 3)).astype(np.float32)
+    both = np.arange(2)
+    seen = []
+    for draw in (True, False):
+        lanes = GymLanes("CarRacing-v3", 2, draw=draw)
+        frames = [lanes.reset(both, [3, 4])]
+        steps = [lanes.step(both, action) for action in actions]
+        lanes.close()
+        frames += [step.frames for step in steps]
+        seen.append(np.stack([step.rewards for step in steps]))
+        assert np.any(frames) == draw and frames[0].shape == (2, 96, 96, 3)
+    np.testing.assert_array_equal(*seen)
+    assert (seen[0] > 0).any()
+
+
+def test_an_agent_does_not_drive_blind():
+    with pytest.raises(ConfigError, match="draw=False"):
+        Driver(Recipe(STEER, policy="agent", draw=False))

@@ -131,7 +131,7 @@ def test_closing_ends_every_worker_and_can_be_done_twice():
     assert not any(process.is_alive() for process in processes)
 
 
-def test_gymnasium_gets_a_process_a_core_but_not_more_than_allowed_and_one_runs_inline(monkeypatch):
+def test_a_process_a_core_but_not_more_than_allowed_and_one_runs_inline(monkeypatch):
     monkeypatch.setattr(local, "cpu_count", lambda: 2)
     alone = make_executor(NOISE, 1)
     assert isinstance(alone, InlineExecutor) and alone.workers == 1
@@ -140,13 +140,11 @@ def test_gymnasium_gets_a_process_a_core_but_not_more_than_allowed_and_one_runs_
     many.close()
 
 
-def test_envpool_runs_inline_with_a_thread_a_core(monkeypatch):
+def test_envpool_gets_one_thread_in_every_process_and_more_lanes():
     pytest.importorskip("envpool", reason="EnvPool is optional")
-    before = torch.get_num_threads()
-    executor = make_executor(Recipe("CarRacing-v3", policy="uniform", num_lanes=8), 1)
+    executor = make_executor(Recipe("CarRacing-v3", policy="uniform", num_lanes=8, threads=4), 1)
     assert isinstance(executor, InlineExecutor)
     assert (executor.driver.recipe.threads, executor.driver.recipe.num_lanes) == (1, 32)
-    torch.set_num_threads(before)
 
 
 def test_there_is_a_core():

@@ -99,16 +99,23 @@ class GymImageEnv(gymnasium.Wrapper[UInt8Array, Any, Any, Any]):
 
 
 class GymLanes:
-    """Any Gymnasium id as lanes, in this process: each lane is an environment of its own, seeded at each reset."""
+    """Any Gymnasium id as lanes, in this process: each lane is an environment of its own, seeded at each reset.
+
+    With `draw=False`, for policies that do not look, frames are black where drawing can be stopped; returns
+    are the same.
+    """
 
     backend = "gymnasium"
 
-    def __init__(self, env_name: str, num_lanes: int = 1, **make_kwargs: Any) -> None:
+    def __init__(self, env_name: str, num_lanes: int = 1, *, draw: bool = True, **make_kwargs: Any) -> None:
         self.spec = env_spec(env_name)
         self.num_lanes = num_lanes
         # The loop has its own time limit, as the specification's `time_limit` is any number of steps; the
         # environment's registered one still counts where it is shorter.
         self._envs = [make_gym(env_name, **make_kwargs) for _ in range(num_lanes)]
+        if not draw and self.spec.stop_drawing:
+            for env in self._envs:
+                self.spec.stop_drawing(env)
         self.actions = ActionAdapter(self._envs[0].action_space, self.spec.squash, where=self.spec.env_id)
 
     def announce(self, seeds: Sequence[int]) -> None:

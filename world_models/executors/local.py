@@ -198,12 +198,12 @@ def cpu_count() -> int:
 
 
 def make_executor(recipe: Recipe, max_workers: int) -> Executor:
-    """The executor that suits a recipe: EnvPool has threads of its own and runs inline; Gymnasium steps in
-    this process's Python, so it gets a process a core, each with one thread."""
-    cores = cpu_count()
+    """The executor that suits a recipe: a process a core, each with one thread; one worker runs in this process.
+
+    EnvPool could step on threads of its own, but then one core waits while the other is at V and M.
+    """
+    workers = max(1, min(max_workers, cpu_count()))
     if choose_backend(recipe.env_name, recipe.backend) == "envpool":
-        return InlineExecutor(replace(recipe, threads=min(cores, max_workers), num_lanes=max(recipe.num_lanes, 32)))
-    workers = max(1, min(max_workers, cores))
-    if workers == 1:
-        return InlineExecutor(replace(recipe, threads=1))
-    return ProcessExecutor(replace(recipe, threads=1), workers)
+        recipe = replace(recipe, num_lanes=max(recipe.num_lanes, 32))
+    recipe = replace(recipe, threads=1)
+    return InlineExecutor(recipe) if workers == 1 else ProcessExecutor(recipe, workers)

@@ -46,7 +46,8 @@ class Recipe:
     """All that a driver is built from.
 
     `policy` "agent" needs `logdir` with V and M; its C is the candidates it is given, in the architecture
-    `hidden_layers`, or the run's best (`trained`).
+    `hidden_layers`, or the run's best (`trained`). `draw=False` spares the pictures of a policy that does
+    not look at them, where only the returns count (Gymnasium only).
     """
 
     env_name: str
@@ -62,6 +63,7 @@ class Recipe:
     hidden_layers: tuple[int, ...] = ()
     use_hidden: bool = True
     trained: bool = False
+    draw: bool = True
     env_kwargs: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -69,7 +71,7 @@ def make_lanes(recipe: Recipe) -> Lanes:
     """The recipe's environments."""
     if choose_backend(recipe.env_name, recipe.backend) == "envpool":
         return EnvPoolLanes(recipe.env_name, recipe.num_lanes, recipe.threads)
-    return GymLanes(recipe.env_name, recipe.num_lanes, **recipe.env_kwargs)
+    return GymLanes(recipe.env_name, recipe.num_lanes, draw=recipe.draw, **recipe.env_kwargs)
 
 
 def make_agent(recipe: Recipe, actions: ActionAdapter) -> Agent:
@@ -113,6 +115,8 @@ class Driver:
     def __init__(self, recipe: Recipe) -> None:
         if recipe.policy not in POLICIES:
             raise ConfigError(f"policy={recipe.policy!r} is unknown: it is one of {', '.join(POLICIES)}.")
+        if recipe.policy == "agent" and not recipe.draw:
+            raise ConfigError("draw=False would have the agent drive blind: it is for policies that do not look.")
         self.recipe = recipe
         self.lanes = make_lanes(recipe)
         self.agent = make_agent(recipe, self.lanes.actions) if recipe.policy == "agent" else None

@@ -75,13 +75,13 @@ def evaluate_recipe(
                 done.extend(result.episode_return for result in results)
                 progress.update(len(results), mean=round(float(np.mean(done)), 1), best=round(max(done), 1))
 
-            # Small shards: lanes of a process step one after the other, so nothing is lost by them.
-            inline = choose_backend(recipe.env_name, recipe.backend) == "envpool"
+            # Gymnasium's lanes step one after the other, so small shards lose nothing; EnvPool's want to be full.
+            full = choose_backend(recipe.env_name, recipe.backend) == "envpool"
             results = evaluate(
                 executor,
                 [Episode(0, seed + i) for i in range(episodes)],
                 time_limit=recipe.time_limit,
-                shard_size=128 if inline else 4,
+                shard_size=32 if full else 4,
                 progressed=told,
             )
     finally:

@@ -191,7 +191,7 @@ class Pipeline:
         """summary.json: a random policy against the trained controller in Gymnasium's own environment."""
         limit = self.args.ctrl_time_limit
         shared = {"time_limit": limit, "num_lanes": 4}
-        random = Recipe(self.env_id, backend="gymnasium", policy="uniform", **shared)
+        random = Recipe(self.env_id, backend="gymnasium", policy="uniform", draw=False, **shared)
         trained = run_recipe(self.args.logdir, self.env_id, **shared)
         scores = self._timed(
             "evaluate",
