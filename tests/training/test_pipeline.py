@@ -19,6 +19,7 @@ from tests.training.runs import assert_equal, losses_of
 from world_models import cli
 from world_models.datasets.rollout_files import list_rollouts, read_rollout
 from world_models.training import train_world_model
+from world_models.training.pipeline import median_episode
 from world_models.utils.run_dir import STAGES, best_path, load_checkpoint, log_path, read_jsonl
 
 ROOT = Path(__file__).parents[2]
@@ -138,3 +139,9 @@ def test_a_run_stopped_in_every_stage_ends_as_one_never_stopped(reference: Path,
     assert len(read_jsonl(log_path(tmp_path / "run", "ctrl"))) < GENERATIONS, "it was stopped before its end"
     assert train_world_model.main(command(tmp_path)) == 0
     assert_same(reference, tmp_path)
+
+
+def test_the_episode_that_is_shown_is_the_median_one():
+    assert median_episode([10, 11, 12], [5.0, 900.0, 700.0]) == (12, 700.0)
+    assert median_episode([10, 11, 12, 13], [5.0, 900.0, 700.0, 600.0]) == (13, 600.0)
+    assert median_episode([10], [1.0]) == (10, 1.0)

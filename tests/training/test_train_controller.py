@@ -130,6 +130,7 @@ def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drive
         (5, {}),
         (3, {"components": 3, "whitening_episodes": 3}),
         (4, {"hidden_layers": [3], "first_horizon": 2}),
+        (4, {"max_samples": 5, "wanted_f": 1e9}),
     ],
 )
 def test_a_run_that_ctrl_c_stopped_goes_on_as_if_it_had_not_been(new_run, monkeypatch, changes, stop_at_call):
@@ -196,6 +197,16 @@ def test_episodes_grow_longer_up_to_the_time_limit_once_most_candidates_last(new
     result = train(new_run(), first_horizon=2, horizon_growth=1.5, max_generations=5)
     horizons = [record["horizon"] for record in result.history]
     assert horizons[0] == 2 and horizons == sorted(horizons) and horizons[-1] == 6
+
+
+def test_candidates_get_more_episodes_while_their_order_is_chance(new_run):
+    logdir = new_run()
+    result = train(logdir, max_samples=5, wanted_f=1e9)
+    samples = [record["samples"] for record in result.history]
+    assert samples == sorted(samples) and samples[0] == 2 and 2 < samples[-1] <= 5
+    assert result.episodes == 4 * sum(samples) + 2 * 2 * 2
+    steady = train(new_run("steady"), max_samples=5, wanted_f=0.0)
+    assert {record["samples"] for record in steady.history} == {2}
 
 
 @pytest.mark.parametrize("hidden", [True, False])

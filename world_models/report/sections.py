@@ -20,10 +20,10 @@ _STAGES = {"collect": "collect", "vae": "V", "mdrnn": "M", "rnn": "M", "ctrl": "
 
 
 def result_section(
-    run: Run, folder: Path, frames: UInt8Array | None, reconstructions: UInt8Array | None
+    run: Run, folder: Path, frames: UInt8Array | None, reconstructions: UInt8Array | None, about: str = ""
 ) -> page.Section:
-    """The scores, the video of an episode, and what each stage took."""
-    pieces = [*_scores(run.summary), _episode(run, folder, frames, reconstructions), *_times(run.summary)]
+    """The scores, the video of an episode (and a sentence about it), and what each stage took."""
+    pieces = [*_scores(run.summary), _episode(run, folder, frames, reconstructions, about), *_times(run.summary)]
     return page.Section("result", "Result", "How the trained agent does where it never trained.", tuple(pieces))
 
 
@@ -56,7 +56,7 @@ def _times(summary: Mapping[str, Any]) -> list[str]:
     return [page.table(("stage", "time"), rows)]
 
 
-def _episode(run: Run, folder: Path, frames: UInt8Array | None, reconstructions: UInt8Array | None) -> str:
+def _episode(run: Run, folder: Path, frames: UInt8Array | None, reconstructions: UInt8Array | None, about: str) -> str:
     if frames is None or not len(frames):
         return page.note("No episode was recorded for this report.")
     seen = frames[:, : _rows(run, frames)]
@@ -73,7 +73,7 @@ def _episode(run: Run, folder: Path, frames: UInt8Array | None, reconstructions:
     return page.video(
         path.read_bytes(),
         pictures.png(Image.fromarray(poster)),
-        f"One episode, {len(frames)} frames.{beside}",
+        " ".join(filter(None, (f"One episode, {len(frames)} frames.", about, beside.strip()))),
     )
 
 

@@ -19,6 +19,7 @@ def write_report(
     summary: Mapping[str, Any] | None = None,
     episode_frames: UInt8Array | None = None,
     reconstructions: UInt8Array | None = None,
+    episode_about: str = "",
 ) -> Path:
     """Writes the report of a run: index.html, whole in itself, and its pictures and video as files beside it.
 
@@ -33,6 +34,7 @@ def write_report(
             `<logdir>/summary.json`, where there is one.
         episode_frames: Native frames (T, H, W, 3) uint8 of one episode, for the video.
         reconstructions: V's picture (T, h, w, 3) uint8 of each; made here where it is None and V is there.
+        episode_about: A sentence on which episode it is, for the caption.
 
     Returns:
         The path of index.html.
@@ -45,7 +47,7 @@ def write_report(
     folder = Path(out) if out is not None else run.logdir / "report"
     folder.mkdir(parents=True, exist_ok=True)
     parts = [
-        sections.result_section(run, folder, episode_frames, reconstructions),
+        sections.result_section(run, folder, episode_frames, reconstructions, episode_about),
         sections.vae_section(run, folder),
         sections.mdrnn_section(run, folder),
         sections.ctrl_section(run, folder),

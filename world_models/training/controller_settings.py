@@ -38,6 +38,8 @@ class ControllerSettings:
             Re-evaluations always drive to the end.
         first_horizon: Steps of an episode in the first generations; 0: time_limit from the start. When
             most episodes last that long it grows by `horizon_growth`, up to time_limit.
+        max_samples: Episodes a candidate may come to need, from `n_samples` on; 0: they stay as they are.
+        wanted_f: They grow while the candidates' F statistic is below this (`evolution.samples`).
         max_generations, max_env_steps, max_seconds: Budgets; None: none. A run that `max_seconds` stopped
             depends on the machine's speed.
         eval_every: Generations between re-evaluations of the mean and of the generation's best.
@@ -59,6 +61,8 @@ class ControllerSettings:
     hopeless: int = 0
     first_horizon: int = 0
     horizon_growth: float = 1.25
+    max_samples: int = 0
+    wanted_f: float = 2.0
     max_generations: int | None = None
     max_env_steps: int | None = None
     max_seconds: float = 0.0
@@ -88,6 +92,8 @@ class ControllerSettings:
             hopeless=whole(extra, "hopeless", 0),
             first_horizon=whole(extra, "first_horizon", 0),
             horizon_growth=number(extra, "horizon_growth", cls.horizon_growth),
+            max_samples=whole(extra, "max_samples", 0),
+            wanted_f=number(extra, "wanted_f", cls.wanted_f),
             max_generations=whole_or_none(extra, "max_generations"),
             max_env_steps=whole_or_none(extra, "max_env_steps"),
             max_seconds=number(extra, "max_seconds", 0.0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import Any
 
@@ -13,6 +14,7 @@ from world_models.envs.registry import canonical_id
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
+from world_models.evolution.samples import SampleSize, f_statistic
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.controller import Controller, flatten_parameters, load_parameters
@@ -45,6 +47,7 @@ class EvolutionRun:
         self.totals = {"episodes": 0, "env_steps": 0}
         self.seconds = 0.0
         self.best_return = -np.inf
+        self.samples = SampleSize(config.n_samples, settings.max_samples, settings.wanted_f)
         self.horizon = min(settings.first_horizon or config.time_limit, config.time_limit)
         saved = self._saved()
         self.space = space_from_state_dict(saved["space"]) if saved else self._make_space()
@@ -137,6 +140,8 @@ class EvolutionRun:
         self.seconds = float(saved["seconds"])
         self.best_return = float(saved["best_return"])
         self.horizon = int(saved["horizon"])
+        if "samples" in saved:  # a run of version 0.1.0 has none
+            self.samples.load_state_dict(saved["samples"])
         self.history = list(saved["history"])
         self.log.rewind("generation", self.search.generation)
 
@@ -167,6 +172,7 @@ class EvolutionRun:
                 "seconds": self.seconds,
                 "best_return": float(self.best_return),
                 "horizon": self.horizon,
+                "samples": self.samples.state_dict(),
                 "history": self.history,
             },
         )
@@ -202,19 +208,21 @@ class EvolutionRun:
         generation = self.search.generation
         points = self.search.ask()
         parameters = self.space.to_parameters(points)
-        horizon = self.horizon
+        horizon, samples = self.horizon, self.samples.now
         results = self._drive(
             [
                 Episode(candidate, self._seed("track", generation, sample))
-                for sample in range(self.config.n_samples)
+                for sample in range(samples)
                 for candidate in range(len(points))
             ],
             parameters,
             horizon,
             self.settings.hopeless or None,
         )
-        returns = np.array([r.episode_return for r in results]).reshape(self.config.n_samples, -1).mean(0)
+        each = np.array([r.episode_return for r in results]).reshape(samples, -1)
+        returns = each.mean(0)
         self.search.tell(points, returns)
+        self.samples.tell(each)
         self._lengthen(results)
         record: dict[str, Any] = {
             "generation": generation + 1,
@@ -223,6 +231,8 @@ class EvolutionRun:
             "std": float(returns.std()),
             "sigma": self.search.sigma,
             "horizon": horizon,
+            "samples": samples,
+            "f": found if math.isfinite(found := f_statistic(each)) else None,
         }
         before = self.seconds
         self.seconds = before + time.monotonic() - started  # a budget of time, too, ends with a re-evaluation

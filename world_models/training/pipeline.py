@@ -214,8 +214,16 @@ class Pipeline:
     def report(self, summary: dict[str, Any]) -> Path:
         """The report folder: curves, pictures, a dream, a video of the car."""
         recipe = run_recipe(self.args.logdir, self.env_id, time_limit=self.args.ctrl_time_limit)
-        frames = film(recipe, EVALUATION_SEED)
-        return write_report(self.args.logdir, self.args.data_dir, summary=summary, episode_frames=frames)
+        trained = summary["trained"]
+        seed, episode_return = median_episode(trained["seeds"], trained["returns"])
+        about = f"Seed {seed}, return {episode_return:.0f}: the median of the {len(trained['seeds'])} scored."
+        return write_report(
+            self.args.logdir,
+            self.args.data_dir,
+            summary=summary,
+            episode_frames=film(recipe, seed),
+            episode_about=about,
+        )
 
     def run(self, episodes: int) -> dict[str, Any]:
         """Everything, from pixels to summary.json and the report; a run that was stopped goes on."""
@@ -230,6 +238,13 @@ class Pipeline:
         print(table(summary))
         print(f"\nReport:  {page}\nSummary: {target}")
         return summary
+
+
+def median_episode(seeds: list[int], returns: list[float]) -> tuple[int, float]:
+    """Seed and return of the middle episode, of an even number the lower of the two: what is typical."""
+    ranked = sorted(zip(returns, seeds, strict=True))
+    episode_return, seed = ranked[(len(ranked) - 1) // 2]
+    return seed, episode_return
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
