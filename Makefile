@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST_ENV := SDL_VIDEODRIVER=dummy SDL_AUDIODRIVER=dummy OMP_NUM_THREADS=1 MPLBACKEND=Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types install install-dev clean
+.PHONY: help run test check format lint types bench install install-dev clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -39,6 +39,9 @@ lint: install-dev
 
 types: install-dev
 	$(BIN)/mypy
+
+bench: install  ## the benchmarks (quarter of an hour, nothing else running); writes benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.run_all $(ARGS)
 
 install: $(VENV)/.stamp-run  ## the virtual environment with what `make run` needs
 

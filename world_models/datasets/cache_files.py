@@ -32,7 +32,7 @@ Progress = Callable[[int, int], None]
 
 _VERSION = 1
 _COMMIT_EVERY = 64  # files between two writings of the index: what a power cut costs at most
-_PARTS = {
+PARTS = {
     "observations": "frames.u8",
     "actions": "actions.f32",
     "rewards": "rewards.f32",
@@ -79,7 +79,7 @@ class CacheIndex:
 
 def map_part(folder: Path, part: str, index: CacheIndex) -> np.memmap[Any, Any]:
     """A read-only memory map of one part of the cache in `folder`."""
-    return np.memmap(folder / _PARTS[part], dtype=DTYPES[part], mode="r", shape=index.shape(part))
+    return np.memmap(folder / PARTS[part], dtype=DTYPES[part], mode="r", shape=index.shape(part))
 
 
 def bring_up_to_date(
@@ -139,7 +139,7 @@ class _Builder:
         if not index.files:
             _index_path(self.folder).unlink(missing_ok=True)  # one that was refused, if any
         with ExitStack() as stack:
-            outputs = {part: stack.enter_context(_open_end(self.folder, part, index)) for part in _PARTS}
+            outputs = {part: stack.enter_context(_open_end(self.folder, part, index)) for part in PARTS}
             try:
                 for count, entry in enumerate(new, start=1):
                     self._add(index, outputs, entry, read_rollout(self.root / entry.name))
@@ -153,11 +153,11 @@ class _Builder:
     def _rebuild(self, held: CacheIndex, wanted: list[CachedFile]) -> CacheIndex:
         """Writes all parts anew; rows of files that have not changed are copied from the old ones."""
         known = {entry.name: entry for entry in held.files}
-        old = {part: map_part(self.folder, part, held) for part in _PARTS}
+        old = {part: map_part(self.folder, part, held) for part in PARTS}
         index = CacheIndex()
         with ExitStack() as stack:
             # Left in reverse order, so the old index is gone before the first part is replaced.
-            outputs = {part: stack.enter_context(replacing(self.folder / _PARTS[part])) for part in _PARTS}
+            outputs = {part: stack.enter_context(replacing(self.folder / PARTS[part])) for part in PARTS}
             for entry in wanted:
                 before = known.get(entry.name)
                 same = before is not None and before.same_file(entry)
@@ -214,7 +214,7 @@ def _read_index(folder: Path) -> CacheIndex:
         if stored["version"] != _VERSION:
             return CacheIndex()
         index = CacheIndex([CachedFile(**entry) for entry in stored["files"]], int(stored["action_size"]))
-        whole = all((folder / name).stat().st_size >= index.nbytes(part) for part, name in _PARTS.items())
+        whole = all((folder / name).stat().st_size >= index.nbytes(part) for part, name in PARTS.items())
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return CacheIndex()
     return index if whole else CacheIndex()
@@ -223,7 +223,7 @@ def _read_index(folder: Path) -> CacheIndex:
 @contextmanager
 def _open_end(folder: Path, part: str, index: CacheIndex) -> Iterator[IO[bytes]]:
     """Opens a part for writing behind the rows of `index`; leftovers of a stopped build are cut off."""
-    path = folder / _PARTS[part]
+    path = folder / PARTS[part]
     if not index.files:
         # A new file, not a shortened one: another process may still have the old one mapped.
         path.unlink(missing_ok=True)

@@ -1,0 +1,52 @@
+"""Precomputing latents (frames from the cache, V's encoder, the file) against the encoder on tensors in memory."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+
+from benchmarks.common import interleaved, rate_of, report, synchronised
+from benchmarks.frames import collect_frames
+from benchmarks.networks import LATENTS, save_networks
+from world_models.configs.wm_config import WMMDNRNNConfig, WMVAEConfig
+from world_models.training.latent_stage import encode, latent_source, precompute_latents
+from world_models.utils.device import resolve_device
+
+ROLLOUTS, STEPS, AT_ONCE = 6, 500, 512
+
+
+def main() -> None:
+    """3,000 frames of real driving."""
+    device = resolve_device("auto")
+    with tempfile.TemporaryDirectory() as folder:
+        data, logdir = Path(folder) / "data", Path(folder) / "run"
+        save_networks(logdir)
+        cache = collect_frames(data, ROLLOUTS, STEPS)
+        configs = (
+            WMVAEConfig(data_dir=str(data), logdir=str(logdir), latent_size=LATENTS),
+            WMMDNRNNConfig(data_dir=str(data), logdir=str(logdir), latent_size=LATENTS),
+        )
+        source = latent_source(*configs)
+        frames = torch.split(torch.from_numpy(cache.frames[: len(cache)]).to(device), AT_ONCE)
+
+        def precompute() -> float:
+            source.path.unlink(missing_ok=True)
+            precompute_latents(*configs)
+            return len(cache)
+
+        def in_memory() -> float:
+            for part in frames:
+                encode(source.vae, part)
+            synchronised(device)
+            return len(cache)
+
+        rates = interleaved(
+            {"precompute": lambda: rate_of(precompute), "the encoder alone": lambda: rate_of(in_memory)}
+        )
+    report("latents", "frames/s", rates, {("precompute", "the encoder alone"): 0.8}, frames=ROLLOUTS * STEPS)
+
+
+if __name__ == "__main__":
+    main()
