@@ -24,7 +24,7 @@ def f_statistic(returns: DoubleArray) -> float:
         return math.nan
     of_candidates = returns.mean(0)
     rest = returns - of_candidates - returns.mean(1, keepdims=True) + returns.mean()
-    noise = float((rest**2).sum()) / ((samples - 1) * (candidates - 1))
+    noise: float = float((rest**2).sum()) / ((samples - 1) * (candidates - 1))
     signal: float = samples * float(of_candidates.var(ddof=1))
     if noise == 0:
         return math.inf if signal > 0 else math.nan
