@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks.common import interleaved, rate_of, report, synchronised
@@ -29,7 +30,7 @@ def main() -> None:
             WMMDNRNNConfig(data_dir=str(data), logdir=str(logdir), latent_size=LATENTS),
         )
         source = latent_source(*configs)
-        frames = torch.split(torch.from_numpy(cache.frames[: len(cache)]).to(device), AT_ONCE)
+        frames = torch.split(torch.from_numpy(np.array(cache.frames)).to(device), AT_ONCE)
 
         def precompute() -> float:
             source.path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from benchmarks.common import interleaved, rate_of, report, synchronised
 from benchmarks.frames import collect_frames
@@ -41,11 +42,14 @@ class InMemory:
 
 
 class PlainDecoder(ConvVAEDecoder):
-    """The decoder with its first layer computed as the transposed convolution that it is."""
+    """The decoder as the specification's table has it, layer by layer."""
 
-    def _first_deconvolution(self, x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.deconv1(x[:, :, None, None])
-        return result
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Decode latents (B, Z)."""
+        x = self.fc(z)[:, :, None, None]
+        for layer in (self.deconv1, self.deconv2, self.deconv3):
+            x = functional.relu(layer(x))
+        return torch.sigmoid(self.deconv4(x))
 
 
 def make_learner(device: torch.device) -> Learner:
