@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from world_models.errors import CheckpointError, DataError
+from world_models.utils.interrupts import held_back
 
 STAGES = ("vae", "mdrnn", "ctrl")
 _STAGE_FLAGS = {"vae": "vae", "mdrnn": "rnn", "ctrl": "ctrl"}
@@ -68,7 +69,8 @@ def save_checkpoint(path: PathLike, payload: Mapping[str, Any]) -> None:
     plain = _plain(payload, "payload")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _write_and_rename(target, plain)
+        with held_back():  # in the midst of writing, torch takes Ctrl-C for an error of the disk
+            _write_and_rename(target, plain)
     except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
         raise CheckpointError(
             f"{target}: the checkpoint cannot be written ({error}); free space there or choose another logdir"
@@ -83,7 +85,7 @@ def _write_and_rename(target: Path, payload: Any) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(name, target)
-    except BaseException:  # Ctrl-C too must leave no temporary file behind
+    except BaseException:  # whatever it was, no temporary file stays behind
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
