@@ -35,18 +35,18 @@ def main() -> None:
         def precompute() -> float:
             source.path.unlink(missing_ok=True)
             precompute_latents(*configs)
-            return len(cache)
+            return float(cache.lengths.sum())
 
         def in_memory() -> float:
             for part in frames:
                 encode(source.vae, part)
             synchronised(device)
-            return len(cache)
+            return float(cache.lengths.sum())
 
         rates = interleaved(
             {"precompute": lambda: rate_of(precompute), "the encoder alone": lambda: rate_of(in_memory)}
         )
-    report("latents", "frames/s", rates, {("precompute", "the encoder alone"): 0.8}, frames=ROLLOUTS * STEPS)
+    report("latents", "frames/s", rates, {("precompute", "the encoder alone"): 0.8}, frames=int(cache.lengths.sum()))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from world_models.training.passes import Learner, train_pass
 from world_models.training.train_mdn_rnn import MDRNNLoss
 from world_models.utils.device import resolve_device
 
-BATCH, STEPS, EPISODES, ROWS, BATCHES = 64, 32, 200, 300, 20
+BATCH, STEPS, EPISODES, ROWS, BATCHES = 64, 32, 400, 300, 50
 
 
 class InMemory:
@@ -38,7 +38,7 @@ class InMemory:
 
 
 def some_latents() -> Latents:
-    """200 episodes of 300 rows of noise: their values do not change what a step costs."""
+    """400 episodes of 300 rows of noise: their values do not change what a step costs."""
     rng, rows = np.random.default_rng(0), EPISODES * ROWS
 
     def noise(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -56,7 +56,7 @@ def some_latents() -> Latents:
 
 
 def main() -> None:
-    """20 batches of 64 sequences of 32 steps a turn."""
+    """50 batches of 64 sequences of 32 steps a turn."""
     device = resolve_device("auto")
     torch.manual_seed(0)
     mdrnn = MDRNN(32, 3, 256, 5).to(device)
