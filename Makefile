@@ -40,7 +40,7 @@ lint: install-dev
 types: install-dev
 	$(BIN)/mypy
 
-bench: install  ## the benchmarks (quarter of an hour, nothing else running); writes benchmarks/RESULTS.md
+bench: install-dev  ## the benchmarks (quarter of an hour, nothing else running); writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.run_all $(ARGS)
 
 install: $(VENV)/.stamp-run  ## the virtual environment with what `make run` needs
@@ -58,13 +58,13 @@ $(VENV)/.stamp-run: pyproject.toml
 	  echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)" >&2; \
 	  exit 1; }
 	$(PIP) install --quiet "$(TORCH)"
-	$(PIP) install --quiet -e '.[envpool]' || { \
-	  echo "EnvPool does not install here; going on without it: Gymnasium serves, slower" >&2; \
-	  $(PIP) install --quiet -e .; }
+	$(PIP) install --quiet -e .
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp-run
-	$(PIP) install --quiet -e '.[dev]'
+	$(PIP) install --quiet -e '.[dev,envpool]' || { \
+	  echo "EnvPool does not install here; its tests will be skipped" >&2; \
+	  $(PIP) install --quiet -e '.[dev]'; }
 	@touch $@
 
 clean:  ## removes the virtual environment and caches; leaves data/ and results/

@@ -7,8 +7,8 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -19,6 +19,25 @@ Case = Callable[[], float]
 """Runs once and gives its rate, in the benchmark's unit."""
 
 REPEATS = int(os.environ.get("BENCH_REPEATS", "5"))
+
+
+Batch = TypeVar("Batch")
+
+
+class InMemory(Generic[Batch]):
+    """A loader of batches that are there already, on the device."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.batches)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Every epoch is the same."""
 
 
 def rate_of(work: Callable[[], float]) -> float:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.common import interleaved, rate_of, report, synchronised
+from benchmarks.common import InMemory, interleaved, rate_of, report, synchronised
 from world_models.datasets.latents import Latents, load_latents, save_latents
 from world_models.datasets.loaders import SequenceBatches
 from world_models.models.mdrnn import MDRNN
@@ -19,22 +18,6 @@ from world_models.training.train_mdn_rnn import MDRNNLoss
 from world_models.utils.device import resolve_device
 
 BATCH, STEPS, EPISODES, ROWS, BATCHES = 64, 32, 400, 300, 50
-
-
-class InMemory:
-    """Batches that are there already, on the device."""
-
-    def __init__(self, batches: Sequence[dict[str, torch.Tensor]]) -> None:
-        self.batches = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        return iter(self.batches)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Every epoch is the same."""
 
 
 def some_latents() -> Latents:
@@ -73,7 +56,7 @@ def main() -> None:
         file = SequenceBatches(load_latents(path), range(EPISODES), BATCH, STEPS, 0, True, device, max_batches=BATCHES)
         memory = InMemory(list(file))
 
-        def passed(batches: SequenceBatches | InMemory) -> float:
+        def passed(batches: SequenceBatches | InMemory[dict[str, torch.Tensor]]) -> float:
             train_pass(learner, batches, 0)
             synchronised(device)
             return BATCHES * BATCH

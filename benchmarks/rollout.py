@@ -23,24 +23,31 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         logdir = Path(folder)
         save_networks(logdir)
-        executor = make_executor(Recipe("CarRacing-v3", backend="envpool", logdir=folder), cores)
+        executors = {
+            backend: make_executor(Recipe("CarRacing-v3", backend=backend, logdir=folder), cores)
+            for backend in ("envpool", "redrawn")
+        }
         population = controllers(CANDIDATES)
 
-        def ours() -> float:
-            results = evaluate(executor, [Episode(i, i) for i in range(CANDIDATES)], population, time_limit=STEPS)
+        def ours(backend: str) -> float:
+            results = evaluate(
+                executors[backend], [Episode(i, i) for i in range(CANDIDATES)], population, time_limit=STEPS
+            )
             return sum(result.steps for result in results)
 
         try:
             rates = interleaved(
                 {
-                    "ours": lambda: rate_of(ours),
+                    "ours": lambda: rate_of(lambda: ours("envpool")),
+                    "ours, redrawn": lambda: rate_of(lambda: ours("redrawn")),
                     "raw EnvPool": lambda: raw_rate(CANDIDATES, cores, STEPS),
                     "literal": lambda: literal_rate(logdir, cores, LITERAL_STEPS),
                 }
             )
         finally:
-            executor.close()
-    goals = {("ours", "raw EnvPool"): 0.65, ("ours", "literal"): 5.5}
+            for executor in executors.values():
+                executor.close()
+    goals = {("ours", "raw EnvPool"): 0.65, ("ours", "literal"): 5.5, ("ours, redrawn", "literal"): 5.5}
     report("rollout", "environment steps/s", rates, goals, candidates=CANDIDATES, steps=STEPS)
 
 

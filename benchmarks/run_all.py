@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-ALL = ("rollout", "collect", "vae_training", "rnn_training", "latents", "memory")
+ALL = ("view", "rollout", "collect", "vae_training", "rnn_training", "latents", "memory")
 
 
 def run(name: str) -> dict[str, Any]:
@@ -34,6 +34,10 @@ def rows(record: dict[str, Any]) -> list[str]:
         met = "yes" if ratio["median"] >= ratio["goal"] else "no"
         between = f"{ratio['min']:.2f} to {ratio['max']:.2f}"
         found.append(f"| {name} | {pair} | {ratio['median']:.2f} | {between} | ≥ {ratio['goal']} | {met} |")
+    if "difference" in record:
+        difference, goal = record["difference"], record["difference_goal"]
+        met = "yes" if difference <= goal else "no"
+        found.append(f"| {name} | mean difference of pixels, of 255 | {difference:.2f} | | ≤ {goal} | {met} |")
     return found
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.common import interleaved, rate_of, report, synchronised
+from benchmarks.common import InMemory, interleaved, rate_of, report, synchronised
 from benchmarks.frames import collect_frames
 from world_models.datasets.loaders import FrameBatches
 from world_models.losses.convae_loss import conv_vae_loss_fn
@@ -23,22 +22,6 @@ from world_models.vision.VAE.ConvVAE import ConvVAE, ConvVAEDecoder
 
 BATCH, LATENTS, ROLLOUTS, STEPS = 64, 32, 6, 500
 BATCHES, PLAIN_BATCHES, LITERAL_FRAMES = 30, 10, 16
-
-
-class InMemory:
-    """Batches that are there already, on the device."""
-
-    def __init__(self, batches: Sequence[torch.Tensor]) -> None:
-        self.batches = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[torch.Tensor]:
-        return iter(self.batches)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Every epoch is the same."""
 
 
 class PlainDecoder(ConvVAEDecoder):
@@ -95,7 +78,7 @@ def main() -> None:
         learner, plain = make_learner(device), Plain(device)
         order = np.random.default_rng(0)
 
-        def passed(batches: FrameBatches | InMemory) -> float:
+        def passed(batches: FrameBatches | InMemory[torch.Tensor]) -> float:
             train_pass(learner, batches, 0)
             synchronised(device)
             return BATCHES * BATCH

@@ -1,26 +1,28 @@
-"""Run folders with a tiny random V and M (and C), saved as training saves them."""
+"""Runs in miniature: folders with a tiny random V and M (and C), with the sizes that loading needs; no processes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
+from world_models.executors.local import InlineExecutor
 from world_models.models.controller import Controller
 from world_models.models.mdrnn import MDRNN
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 LATENTS, HIDDENS, GAUSSIANS = 4, 6, 2
+DRIVING = ("collect_stage", "evolution_run", "evaluation")  # the modules of world_models.training that drive
 
 
 def save_vae(logdir: Path, latents: int = LATENTS, seed: int = 0) -> ConvVAE:
     """A random V, in the run and returned."""
     torch.manual_seed(seed)
     vae = ConvVAE(3, latents)
-    facts = {"latent_size": latents, "img_channels": 3, "epoch": 1, "test_loss": 1.0}
-    save_checkpoint(best_path(logdir, "vae"), {"state_dict": vae.state_dict(), **facts})
+    save_checkpoint(best_path(logdir, "vae"), {"state_dict": vae.state_dict(), "latent_size": latents})
     return vae.eval()
 
 
@@ -28,19 +30,26 @@ def save_mdrnn(logdir: Path, actions: int = 2, latents: int = LATENTS, hiddens: 
     """A random M, in the run and returned."""
     torch.manual_seed(1)
     mdrnn = MDRNN(latents, actions, hiddens, GAUSSIANS)
-    facts = {**mdrnn.sizes, "epoch": 1, "test_loss": 1.0}
-    save_checkpoint(best_path(logdir, "mdrnn"), {"state_dict": mdrnn.state_dict(), **facts})
+    save_checkpoint(best_path(logdir, "mdrnn"), {"state_dict": mdrnn.state_dict(), **mdrnn.sizes})
     return mdrnn.eval()
 
 
-def save_controller(logdir: Path, actions: int = 2, **changes: Any) -> Controller:
+def save_controller(logdir: Path, actions: int = 2, env_name: str = "Steer-v0", **changes: Any) -> Controller:
     """A random C, in the run and returned."""
     torch.manual_seed(2)
     sizes = {"latent_size": LATENTS, "hidden_size": HIDDENS, "action_size": actions, **changes}
     controller = Controller(**sizes)
-    payload = {"state_dict": controller.state_dict(), **sizes, "env_name": "Steer-v0", "return_mean": 0.0}
-    save_checkpoint(best_path(logdir, "ctrl"), {**payload, "hidden_layers": list(controller.hidden_layers)})
+    save_checkpoint(best_path(logdir, "ctrl"), {"state_dict": controller.state_dict(), **sizes, "env_name": env_name})
     return controller.eval()
+
+
+def save_run(folder: Path, controller: bool = False) -> Path:
+    """A random V and M, and C if asked for, in the folder, which is returned."""
+    save_vae(folder)
+    save_mdrnn(folder)
+    if controller:
+        save_controller(folder)
+    return folder
 
 
 def copy_of_run(source: Path, target: Path) -> Path:
@@ -49,3 +58,9 @@ def copy_of_run(source: Path, target: Path) -> Path:
     for stage in ("vae", "mdrnn"):
         (target / stage).symlink_to(source / stage, target_is_directory=True)
     return target
+
+
+def inline_executors(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Those modules of world_models.training, by default all that drive, do it here, however many workers are asked."""
+    for module in modules or DRIVING:
+        monkeypatch.setattr(f"world_models.training.{module}.make_executor", lambda recipe, _: InlineExecutor(recipe))

@@ -47,7 +47,7 @@ def test_the_page_has_every_ratio_and_says_which_goal_was_met(capsys):
 
 def test_an_unknown_benchmark_is_named(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run_all", "rolout"])
-    with pytest.raises(SystemExit, match="rolout: no such benchmark; there are rollout"):
+    with pytest.raises(SystemExit, match="rolout: no such benchmark; there are view, rollout"):
         run_all.main()
 
 

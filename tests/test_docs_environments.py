@@ -12,10 +12,9 @@ import gymnasium
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from tests.small_runs import inline_executors
 from world_models import cli
 from world_models.envs.registry import EnvSpec
-from world_models.executors.local import InlineExecutor
-from world_models.rollout.driver import Recipe
 
 PAGE = (Path(__file__).parents[1] / "docs" / "environments.md").read_text(encoding="utf-8")
 ID = "catch:Catch-v0"
@@ -27,10 +26,6 @@ def block(language: str, containing: str) -> str:
     return found
 
 
-def _inline(recipe: Recipe, workers: int) -> InlineExecutor:
-    return InlineExecutor(recipe)
-
-
 @pytest.fixture
 def catch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's module, importable from an empty folder, without worker processes."""
@@ -39,8 +34,7 @@ def catch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "catch", raising=False)
     monkeypatch.setenv("WORLD_MODELS_QUIET", "1")
-    for module in ("collect_stage", "evolution_run", "evaluation"):
-        monkeypatch.setattr(f"world_models.training.{module}.make_executor", _inline)
+    inline_executors(monkeypatch)
 
 
 @pytest.mark.usefixtures("catch")

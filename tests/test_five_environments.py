@@ -8,19 +8,14 @@ from pathlib import Path
 import gymnasium
 import pytest
 
+from tests.small_runs import inline_executors
 from world_models import cli
 from world_models.datasets.rollout_files import list_rollouts, read_meta, read_rollout
-from world_models.executors.local import InlineExecutor
-from world_models.rollout.driver import Recipe
 from world_models.utils.run_dir import STAGES, best_path
 
 # Box actions from pixels; Discrete and Box actions from rendered pictures.
 ACTIONS = {"CarRacing-v3": 3, "CartPole-v1": 2, "Pendulum-v1": 1, "LunarLander-v3": 4, "BipedalWalker-v3": 4}
 SIZES = "--num_rollouts 3 --rollout_len 24 --ctrl_time_limit 12 --ctrl_generations 1 --rnn_hidden 16 --episodes 2"
-
-
-def _inline(recipe: Recipe, workers: int) -> InlineExecutor:
-    return InlineExecutor(recipe)
 
 
 @pytest.mark.slow
@@ -29,7 +24,7 @@ def test_one_command_takes_an_environment_from_pixels_to_a_score(
     env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_MODELS_QUIET", "1")
-    monkeypatch.setattr("world_models.training.evaluation.make_executor", _inline)  # the score's has a process a core
+    inline_executors(monkeypatch, "evaluation")  # the score's has a process a core
     data, run = tmp_path / "data", tmp_path / "run"
     folders = ["--data_dir", str(data), "--logdir", str(run), "--num_workers", "1", "--ctrl_workers", "1"]
     assert cli.main(["run", "--env", env_id, "--preset", "tiny", "--device", "cpu", *folders, *SIZES.split()]) == 0

@@ -25,7 +25,7 @@ def _collect(args: argparse.Namespace) -> None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     require_run(args.logdir)
-    recipe = run_recipe(args.logdir, args.env, args.backend, time_limit=args.time_limit, num_lanes=4)
+    recipe = run_recipe(args.logdir, args.env, args.backend, time_limit=args.time_limit)
     score = evaluate_recipe(recipe, args.episodes, args.seed, args.workers, display=not args.json)
     if args.json:
         print(json.dumps({"logdir": args.logdir, **score}))

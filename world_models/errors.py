@@ -29,6 +29,10 @@ class ActionSpaceError(WorldModelsError, ValueError):
     """An action or observation space that the agent cannot be adapted to."""
 
 
+class EnvironmentFailure(WorldModelsError, RuntimeError):
+    """An environment raised while it was driven; the message names lane, seed and step, and has the traceback."""
+
+
 class MissingDependencyError(WorldModelsError, ImportError):
     """An optional package is not installed; the message has the install line."""
 

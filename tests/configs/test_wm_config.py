@@ -1,7 +1,7 @@
 """The three configs: the specification's tables of fields and defaults, and what is done with bad ones."""
 
 import copy
-import pickle
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -186,9 +186,17 @@ def test_changing_the_dict_does_not_change_the_config():
     assert config.mine == [1]
 
 
+def _sent(config):
+    """The config as another process receives it."""
+    sender, receiver = multiprocessing.Pipe()
+    with sender, receiver:
+        sender.send(config)
+        return receiver.recv()
+
+
 @pytest.mark.parametrize("config_class", ALL)
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])
-def test_copies_and_pickles_are_equal_to_their_original(config_class, copied):
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, _sent])
+def test_copies_and_configs_sent_to_another_process_equal_their_original(config_class, copied):
     config = config_class({"latent_size": 8, "seed": 7})
     other = copied(config)
     assert other == config and other.seed == 7 and other.to_dict() == config.to_dict()

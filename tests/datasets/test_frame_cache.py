@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +27,10 @@ def assert_says_what_the_files_say(cache: FrameCache, files: Sequence[Path]) -> 
         assert cache.lengths[i] == len(wanted)
         for part in ("observations", "actions", "rewards", "terminals"):
             np.testing.assert_array_equal(getattr(got, part), getattr(wanted, part))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture
@@ -209,6 +214,27 @@ def test_a_cache_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> N
     (tmp_path / "cache").write_text("in the way")
     with pytest.raises(DataError, match="frame cache cannot be made"):
         FrameCache.open(tmp_path)
+
+
+@pytest.mark.parametrize("rewritten", [False, True])
+def test_too_little_disk_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rewritten: bool
+) -> None:
+    (first,) = make_rollouts(tmp_path, [50])
+    FrameCache.open(tmp_path)
+    for i, length in ((1, 60), (2, 40)):
+        write_rollout(tmp_path / f"rollout_{i:05d}.npz", counting_rollout(length, episode=i))
+    if rewritten:
+        os.utime(first, ns=(1, 1))
+    frames = 150 if rewritten else 100
+    needed = frames * (64 * 64 * 3 + 4 * (3 + 1 + 1))
+    before = contents(tmp_path / "cache")
+    monkeypatch.setattr(cache_files.shutil, "disk_usage", lambda path: SimpleNamespace(free=needed - 1))
+    with pytest.raises(DataError, match=rf"cache needs 0\.00. GB for {frames} frames, and 0\.00. GB are free; free"):
+        FrameCache.open(tmp_path)
+    assert contents(tmp_path / "cache") == before
+    monkeypatch.setattr(cache_files.shutil, "disk_usage", lambda path: SimpleNamespace(free=needed))
+    assert_says_what_the_files_say(FrameCache.open(tmp_path), list_rollouts(tmp_path))
 
 
 def test_gathering_gives_the_rows_asked_for_in_their_order(tmp_path: Path) -> None:

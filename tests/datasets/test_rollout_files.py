@@ -172,7 +172,7 @@ def test_a_single_array_under_the_name_of_a_rollout_is_refused(tmp_path: Path) -
 
 def test_pickled_objects_are_never_read(tmp_path: Path) -> None:
     arrays = arrays_of(GOOD) | {"rewards": np.array([None] * 6, dtype=object)}
-    np.savez(tmp_path / "rollout_0.npz", **arrays, allow_pickle=True)
+    np.savez(tmp_path / "rollout_0.npz", **arrays)
     with pytest.raises(DataError, match="rewards"):
         read_rollout(tmp_path / "rollout_0.npz")
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.doubles import CountingEnv, decode_episode, decode_time
 from tests.small_envs import PICK, STEER
-from tests.small_runs import HIDDENS, LATENTS, save_mdrnn, save_vae
+from tests.small_runs import HIDDENS, LATENTS, save_run
 from world_models.envs.gym_env import GymLanes
+from world_models.errors import EnvironmentFailure
 from world_models.models.controller import Controller, flatten_parameters
 from world_models.rollout.collect import Recorder
 from world_models.rollout.driver import Driver, Recipe
@@ -172,6 +173,41 @@ def test_an_episode_without_reward_for_long_is_given_up_and_a_reward_begins_the_
     assert (result.steps, result.ended_by) == (9, "time_limit")
 
 
+class BrittleEnv(CountingEnv):
+    """Breaks at its third step, if its seed is 12."""
+
+    def step(self, action):
+        if self.seeds[-1] == 12 and self.time == 2:
+            raise ZeroDivisionError("the axle is broken")
+        return super().step(action)
+
+
+class Mute(GymLanes):
+    """A backend that does not say which lane broke."""
+
+    def step(self, lanes, actions):
+        raise OSError("the server is gone")
+
+
+def test_an_environment_that_raises_is_named_with_lane_seed_and_step_and_its_traceback():
+    gym.register("Brittle-v0", BrittleEnv)
+    try:
+        with pytest.raises(EnvironmentFailure) as failure:
+            drive(GymLanes("Brittle-v0", 4), CountingAgent(), [Episode(0, s) for s in (10, 11, 12, 13)], time_limit=9)
+    finally:
+        del gym.registry["Brittle-v0"]
+    first, *rest = str(failure.value).splitlines()
+    assert "Brittle-v0 (gymnasium) raised ZeroDivisionError: the axle is broken (lane 2, seed 12, step 2)" in first
+    assert rest[0].startswith("Traceback") and any("test_loop.py" in line for line in rest)
+
+
+def test_a_backend_that_does_not_say_which_lane_broke_has_all_of_them_named():
+    with pytest.raises(
+        EnvironmentFailure, match=r"OSError: the server is gone \(lane 0, seed 5, step 0; lane 1, seed 6"
+    ):
+        drive(Mute("Counting-v0", 2), CountingAgent(), [Episode(0, 5), Episode(0, 6)], time_limit=9)
+
+
 def test_no_episodes_are_no_results_and_a_limit_of_no_step_is_an_error():
     lanes = GymLanes("Counting-v0", 2)
     assert drive(lanes, CountingAgent(), [], time_limit=5) == []
@@ -181,10 +217,7 @@ def test_no_episodes_are_no_results_and_a_limit_of_no_step_is_an_error():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    save_vae(folder)
-    save_mdrnn(folder)
-    return folder
+    return save_run(tmp_path_factory.mktemp("run"))
 
 
 def candidates(n: int = 3) -> np.ndarray:

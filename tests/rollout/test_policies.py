@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.small_envs import STEER
-from tests.small_runs import HIDDENS, LATENTS, save_controller, save_mdrnn, save_vae
+from tests.small_runs import HIDDENS, LATENTS, save_run
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import env_spec
 from world_models.errors import CheckpointError, ConfigError
@@ -86,11 +86,7 @@ def test_a_named_backend_stays_and_auto_is_gymnasium_where_envpool_lacks_the_env
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    save_vae(folder)
-    save_mdrnn(folder)
-    save_controller(folder)
-    return folder
+    return save_run(tmp_path_factory.mktemp("run"), controller=True)
 
 
 def test_the_agents_carry_is_zeroed_where_an_episode_begins_and_nowhere_else(run):

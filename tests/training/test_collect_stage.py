@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.small_envs import PICK, STEER
-from tests.small_runs import save_controller, save_mdrnn, save_vae
+from tests.small_runs import save_run
 from world_models.datasets.rollout_files import list_rollouts, read_meta, read_rollout
 from world_models.envs.registry import make_gym
 from world_models.errors import CheckpointError, ConfigError, DataError, EnvironmentNameError
@@ -113,11 +113,7 @@ def test_every_rollout_is_another_and_another_seed_gives_others(tmp_path):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    save_vae(folder)
-    save_mdrnn(folder)
-    save_controller(folder)
-    return folder
+    return save_run(tmp_path_factory.mktemp("run"), controller=True)
 
 
 @pytest.mark.parametrize("policy", ["agent", "uniform", "brownian"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.small_envs import STEER
-from tests.small_runs import HIDDENS, LATENTS, copy_of_run, save_mdrnn, save_vae
+from tests.small_runs import HIDDENS, LATENTS, copy_of_run, save_run
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import CheckpointError, ConfigError, EnvironmentNameError
 from world_models.models.controller import flatten_parameters
@@ -23,10 +23,7 @@ from world_models.utils.run_dir import load_checkpoint, log_path, read_jsonl
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    save_vae(folder)
-    save_mdrnn(folder)
-    return folder
+    return save_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture
@@ -166,6 +163,13 @@ def test_a_finished_run_returns_at_once_and_a_larger_budget_goes_on_from_it(new_
         patched.setattr(evolution_run, "evaluate", None)  # nothing is driven
         assert train(logdir, max_generations=2) == first
     assert timeless(train(logdir, max_generations=4).history) == timeless(train(new_run("straight")).history)
+
+
+def test_a_search_of_another_environment_is_not_gone_on_with(new_run):
+    logdir = new_run()
+    train(logdir, max_generations=1)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.tar was evolved on tests.*Steer-v0, and env_name is Lunar"):
+        train(logdir, env_name="LunarLander-v3", max_generations=2)
 
 
 def test_noreload_starts_anew_and_the_log_with_it(new_run):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from world_models.datasets.npz import replacing
-from world_models.datasets.rollout_files import DTYPES, read_rollout
+from world_models.datasets.rollout_files import DTYPES, inspect_rollout, read_rollout
 from world_models.errors import DataError
 from world_models.types import FRAME_SHAPE, Rollout
 
@@ -136,6 +137,7 @@ class _Builder:
         """Adds files behind those that are held; what is done stays done when it is stopped."""
         if not new:
             return index
+        self._check_room(new)
         if not index.files:
             _index_path(self.folder).unlink(missing_ok=True)  # one that was refused, if any
         with ExitStack() as stack:
@@ -152,6 +154,7 @@ class _Builder:
 
     def _rebuild(self, held: CacheIndex, wanted: list[CachedFile]) -> CacheIndex:
         """Writes all parts anew; rows of files that have not changed are copied from the old ones."""
+        self._check_room(wanted)
         known = {entry.name: entry for entry in held.files}
         old = {part: map_part(self.folder, part, held) for part in PARTS}
         index = CacheIndex()
@@ -180,6 +183,23 @@ class _Builder:
         entry = replace(entry, length=len(rollout), offset=index.rows)
         index.action_size = size
         index.files.append(entry)
+
+    def _check_room(self, entries: Sequence[CachedFile]) -> None:
+        """Raises DataError, before anything is written, where the disk has too little room for `entries`."""
+        frames, needed = 0, 0
+        for entry in entries:
+            try:
+                outline = inspect_rollout(self.root / entry.name)
+            except DataError:
+                continue  # said when it is its turn; the files before it are kept
+            frames += len(outline)
+            needed += sum(getattr(outline, part).nbytes for part in PARTS)
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise DataError(
+                f"{self.folder}: the frame cache needs {needed / 1e9:,.3f} GB for {frames:,} frames, and "
+                f"{free / 1e9:,.3f} GB are free; free some, or move the rollouts to a larger disk"
+            )
 
     def _tell(self, done: int, total: int) -> None:
         if self.progress is not None:

@@ -28,7 +28,7 @@ def _make_pool(env_id: str, seeds: Sequence[int], threads: int) -> Any:
         import envpool
     except ImportError as error:
         raise MissingDependencyError(
-            "EnvPool is not installed: pip install 'world-models-torch[envpool]', or use --backend gymnasium."
+            "EnvPool is not installed: pip install 'world-models-torch[envpool]', or leave --backend out."
         ) from error
     return envpool.make(
         env_id,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any, SupportsFloat
 
 import gymnasium
@@ -11,8 +12,9 @@ import torch
 
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.frames import resize_frames
+from world_models.envs.lanes import LaneFailure
 from world_models.envs.registry import EnvSpec, env_spec, make_gym
-from world_models.errors import ActionSpaceError
+from world_models.errors import ActionSpaceError, ConfigError, WorldModelsError
 from world_models.types import FRAME_SIZE, FloatArray, IntArray, Step, UInt8Array
 
 
@@ -98,17 +100,34 @@ class GymImageEnv(gymnasium.Wrapper[UInt8Array, Any, Any, Any]):
         return int(native) if self.adapter.discrete else native
 
 
+@contextlib.contextmanager
+def _named(lane: int) -> Iterator[None]:
+    """Says which lane's environment it was that raised; what the user can mend is passed on as it is."""
+    try:
+        yield
+    except WorldModelsError:
+        raise
+    except Exception as error:
+        raise LaneFailure(int(lane)) from error
+
+
 class GymLanes:
     """Any Gymnasium id as lanes, in this process: each lane is an environment of its own, seeded at each reset.
 
     With `draw=False`, for policies that do not look, frames are black where drawing can be stopped; returns
-    are the same.
+    are the same. With `redrawn=True` (backend "redrawn") frames come from the registry's own drawing.
+
+    Raises:
+        ConfigError: the registry has no drawing of its own for this environment.
     """
 
-    backend = "gymnasium"
-
-    def __init__(self, env_name: str, num_lanes: int = 1, *, draw: bool = True, **make_kwargs: Any) -> None:
+    def __init__(
+        self, env_name: str, num_lanes: int = 1, *, draw: bool = True, redrawn: bool = False, **make_kwargs: Any
+    ) -> None:
         self.spec = env_spec(env_name)
+        self.backend = "redrawn" if redrawn else "gymnasium"
+        if redrawn and not self.spec.redraw:
+            raise ConfigError(f"{self.spec.env_id} has no faster drawing: use --backend gymnasium.")
         self.num_lanes = num_lanes
         # The loop has its own time limit, as the specification's `time_limit` is any number of steps; the
         # environment's registered one still counts where it is shorter.
@@ -116,6 +135,9 @@ class GymLanes:
         if not draw and self.spec.stop_drawing:
             for env in self._envs:
                 self.spec.stop_drawing(env)
+        elif redrawn and self.spec.redraw:
+            for env in self._envs:
+                self.spec.redraw(env)
         self.actions = ActionAdapter(self._envs[0].action_space, self.spec.squash, where=self.spec.env_id)
 
     def announce(self, seeds: Sequence[int]) -> None:
@@ -125,8 +147,9 @@ class GymLanes:
         """Start episodes; native frames (n, H, W, 3)."""
         frames = []
         for lane, seed in zip(lanes, seeds, strict=True):
-            observation, _ = self._envs[lane].reset(seed=int(seed))
-            frames.append(native_frame(self._envs[lane], observation))
+            with _named(lane):
+                observation, _ = self._envs[lane].reset(seed=int(seed))
+                frames.append(native_frame(self._envs[lane], observation))
         return np.stack(frames)
 
     def step(self, lanes: IntArray, actions: FloatArray) -> Step:
@@ -134,8 +157,9 @@ class GymLanes:
         frames, rewards, terminals, truncated = [], [], [], []
         for lane, action in zip(lanes, self.actions.native(actions), strict=True):
             env = self._envs[lane]
-            observation, reward, terminal, cut, _ = env.step(action)
-            frames.append(native_frame(env, observation))
+            with _named(lane):
+                observation, reward, terminal, cut, _ = env.step(action)
+                frames.append(native_frame(env, observation))
             rewards.append(float(reward))
             terminals.append(bool(terminal))
             truncated.append(bool(cut))

@@ -14,6 +14,14 @@ from world_models.envs.registry import EnvSpec
 from world_models.types import FloatArray, IntArray, Step, UInt8Array
 
 
+class LaneFailure(Exception):
+    """What a backend may raise, from the environment's own exception, to say which lane it was."""
+
+    def __init__(self, lane: int) -> None:
+        super().__init__(f"lane {lane}")
+        self.lane = lane
+
+
 class Lanes(Protocol):
     """A batch of environments.
 

@@ -46,16 +46,17 @@ class SampleSize:
         self.wanted = wanted
         self._running = math.nan
 
-    def tell(self, returns: DoubleArray) -> None:
-        """Take in a generation's returns (S, N)."""
+    def tell(self, returns: DoubleArray) -> float:
+        """Take in a generation's returns (S, N); their F statistic."""
         found = f_statistic(returns)
         if not math.isfinite(found):
-            return
+            return found
         log = math.log(max(found, 1e-3))
         self._running = log if math.isnan(self._running) else _MEMORY * self._running + (1 - _MEMORY) * log
         if self.now < self.most and math.exp(self._running) < self.wanted:
             before, self.now = self.now, min(self.most, math.ceil(self.now * _GROWTH))
             self._running += math.log(self.now / before)  # F grows with the samples; the old ones had fewer
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, from which `load_state_dict` goes on exactly."""

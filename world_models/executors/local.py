@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from world_models.errors import WorkerError, WorldModelsError
 from world_models.executors.base import Executor, Job, Progressed
-from world_models.rollout.driver import Driver, Recipe, choose_backend
+from world_models.rollout.driver import Driver, Recipe
 from world_models.types import EpisodeResult
 
 
@@ -198,12 +198,10 @@ def cpu_count() -> int:
 
 
 def make_executor(recipe: Recipe, max_workers: int) -> Executor:
-    """The executor that suits a recipe: a process a core, each with one thread; one worker runs in this process.
+    """A process a core, at most `max_workers`, each with one thread; a single one is this process.
 
     EnvPool could step on threads of its own, but then one core waits while the other is at V and M.
     """
     workers = max(1, min(max_workers, cpu_count()))
-    if choose_backend(recipe.env_name, recipe.backend) == "envpool":
-        recipe = replace(recipe, num_lanes=max(recipe.num_lanes, 32))
     recipe = replace(recipe, threads=1)
     return InlineExecutor(recipe) if workers == 1 else ProcessExecutor(recipe, workers)

@@ -28,16 +28,22 @@ from world_models.rollout.loop import Listener, Policy, drive
 from world_models.rollout.policies import AgentPolicy, NoisePolicy
 from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
 
-BACKENDS = ("auto", "envpool", "gymnasium")
+BACKENDS = ("auto", "redrawn", "envpool", "gymnasium")
 POLICIES = ("agent", "brownian", "uniform")
 
 
 def choose_backend(env_name: str, backend: str = "auto") -> str:
-    """ "envpool" where it is installed and has the environment, else "gymnasium"; a named one stays."""
+    """What "auto" means for an environment; a named backend stays.
+
+    "redrawn" (Gymnasium's physics, its frames drawn faster) where the registry has such a drawing, else
+    "envpool" where it is installed and has the environment, else "gymnasium".
+    """
     if backend not in BACKENDS:
         raise ConfigError(f"backend={backend!r} is unknown: it is one of {', '.join(BACKENDS)}.")
     if backend != "auto":
         return backend
+    if env_spec(env_name).redraw:
+        return "redrawn"
     return "envpool" if env_spec(env_name).envpool and envpool_installed() else "gymnasium"
 
 
@@ -47,7 +53,7 @@ class Recipe:
 
     `policy` "agent" needs `logdir` with V and M; its C is the candidates it is given, in the architecture
     `hidden_layers`, or the run's best (`trained`). `draw=False` spares the pictures of a policy that does
-    not look at them, where only the returns count (Gymnasium only).
+    not look at them, where only the returns count (not EnvPool's).
     """
 
     env_name: str
@@ -69,9 +75,12 @@ class Recipe:
 
 def make_lanes(recipe: Recipe) -> Lanes:
     """The recipe's environments."""
-    if choose_backend(recipe.env_name, recipe.backend) == "envpool":
+    backend = choose_backend(recipe.env_name, recipe.backend)
+    if backend == "envpool":
         return EnvPoolLanes(recipe.env_name, recipe.num_lanes, recipe.threads)
-    return GymLanes(recipe.env_name, recipe.num_lanes, draw=recipe.draw, **recipe.env_kwargs)
+    return GymLanes(
+        recipe.env_name, recipe.num_lanes, draw=recipe.draw, redrawn=backend == "redrawn", **recipe.env_kwargs
+    )
 
 
 def make_agent(recipe: Recipe, actions: ActionAdapter) -> Agent:

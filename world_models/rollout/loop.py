@@ -6,14 +6,17 @@ between episodes or kept from the last one.
 
 from __future__ import annotations
 
+import contextlib
+import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from world_models.envs.frames import resize_frames
-from world_models.envs.lanes import Lanes
+from world_models.envs.lanes import LaneFailure, Lanes
+from world_models.errors import EnvironmentFailure, WorldModelsError
 from world_models.types import FRAME_SHAPE, Episode, EpisodeResult, FloatArray, IntArray, Step, UInt8Array
 
 
@@ -114,7 +117,8 @@ def drive(
     carry = _refill(lanes, policy, episodes, waiting, board, carry, free)
     while active.size:
         actions, carry = policy.act(carry, active, board.frames[active])
-        step = lanes.step(active, actions)
+        with _failures_named(lanes, board, episodes, active):
+            step = lanes.step(active, actions)
         if listeners:
             assert board.native is not None
             heard = Transition(
@@ -148,6 +152,30 @@ def drive(
     return [result for result in results if result is not None]
 
 
+@contextlib.contextmanager
+def _failures_named(lanes: Lanes, board: _Board, episodes: Sequence[Episode], active: IntArray) -> Iterator[None]:
+    """What an environment raises becomes an error that names lane, seed and step, and keeps the traceback.
+
+    Raises:
+        EnvironmentFailure: a backend that does not say which lane it was gets all that it was driving named.
+    """
+    try:
+        yield
+    except WorldModelsError:
+        raise
+    except Exception as error:
+        blamed = [error.lane] if isinstance(error, LaneFailure) else active.tolist()
+        cause = error.__cause__ if isinstance(error, LaneFailure) and error.__cause__ else error
+        places = "; ".join(
+            f"lane {lane}, seed {episodes[board.index[lane]].seed}, step {board.steps[lane]}" for lane in blamed
+        )
+        told = "".join(traceback.format_exception(cause)).rstrip()
+        raise EnvironmentFailure(
+            f"{lanes.spec.env_id} ({lanes.backend}) raised {type(cause).__name__}: {cause} ({places}); the defect is "
+            f"in the environment, or in the actions that it takes. Its traceback:\n{told}"
+        ) from error
+
+
 _REASONS = ("", "terminal", "truncated", "time_limit", "hopeless")
 
 
@@ -175,5 +203,7 @@ def _refill(
     indices = [waiting.popleft() for _ in free]
     starting = [episodes[i] for i in indices]
     board.begin(free, indices)
-    board.see(free, lanes.reset(free, [episode.seed for episode in starting]), lanes.spec.rows)
+    with _failures_named(lanes, board, episodes, free):
+        frames = lanes.reset(free, [episode.seed for episode in starting])
+    board.see(free, frames, lanes.spec.rows)
     return policy.reset(carry, free, starting)

@@ -44,9 +44,9 @@ def generate_rollouts(
         env_name: Any Gymnasium id.
         num_rollouts: Files that shall be there in the end.
         seq_len: Steps after which an episode is cut; one that ends before is shorter.
-        num_workers: Processes, at most one a core (EnvPool: threads).
+        num_workers: Processes, at most one a core.
         policy: "brownian" (correlated noise), "uniform", or "agent" (the trained run in `logdir`).
-        backend: "auto", "envpool" or "gymnasium".
+        backend: "auto", "redrawn", "envpool" or "gymnasium".
         seed: Of the whole folder.
         hopeless: Steps without a positive reward after which an episode is cut.
         logdir: The run of the policy "agent".
@@ -76,8 +76,7 @@ def generate_rollouts(
     if not paths:
         return []
     executor = make_executor(recipe, num_workers)
-    # A pool's lanes stay full only if a job has several times as many episodes.
-    parts = shards(list(paths.items()), executor.workers, _SHARD if executor.workers > 1 else 128)
+    parts = shards(list(paths.items()), executor.workers, _SHARD)
     jobs = [Job("collect", {"paths": dict(part), "hopeless": hopeless}) for part in parts]
     Path(data_dir).mkdir(parents=True, exist_ok=True)
     try:

@@ -27,7 +27,7 @@ class ControllerSettings:
 
     Attributes:
         seed: Of the search, the tracks and the whitening's episodes.
-        backend: Where candidates are evaluated: "auto", "envpool" or "gymnasium".
+        backend: Where candidates are evaluated: "auto", "redrawn", "envpool" or "gymnasium".
         device: Of V and M while driving.
         sigma: CMA-ES's first step size; 0 means 0.2 in the whitened space and 0.1 in the plain one.
         first_bias: C's bias in the first generation's mean, one number an action before squashing; empty:

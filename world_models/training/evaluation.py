@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,10 @@ def evaluate_recipe(
     if seed < 0:
         raise ConfigError(f"seed={seed!r} cannot work: give a whole number of at least 0.")
     started = time.monotonic()
-    executor = make_executor(recipe, workers or cpu_count())
+    backend = choose_backend(recipe.env_name, recipe.backend)
+    # Gymnasium's frames take so long that V and M gain nothing by larger batches; small shards show progress.
+    lanes, shard_size = (4, 4) if backend == "gymnasium" else (16, 32)
+    executor = make_executor(replace(recipe, num_lanes=lanes), workers or cpu_count())
     try:
         with Progress(title, episodes, "episode", enabled=display) as progress:
             done: list[float] = []
@@ -75,13 +79,11 @@ def evaluate_recipe(
                 done.extend(result.episode_return for result in results)
                 progress.update(len(results), mean=round(float(np.mean(done)), 1), best=round(max(done), 1))
 
-            # Gymnasium's lanes step one after the other, so small shards lose nothing; EnvPool's want to be full.
-            full = choose_backend(recipe.env_name, recipe.backend) == "envpool"
             results = evaluate(
                 executor,
                 [Episode(0, seed + i) for i in range(episodes)],
                 time_limit=recipe.time_limit,
-                shard_size=32 if full else 4,
+                shard_size=shard_size,
                 progressed=told,
             )
     finally:
@@ -89,7 +91,7 @@ def evaluate_recipe(
     returns = np.array([result.episode_return for result in results])
     return {
         "env": recipe.env_name,
-        "backend": choose_backend(recipe.env_name, recipe.backend),
+        "backend": backend,
         "policy": recipe.policy,
         "episodes": episodes,
         "mean": float(returns.mean()),
@@ -121,7 +123,7 @@ class _Film:
 def film(recipe: Recipe, seed: int) -> UInt8Array:
     """Native frames (T, H, W, 3) of one episode."""
     listener = _Film()
-    driver = Driver(Recipe(**{**recipe.__dict__, "num_lanes": 1, "threads": cpu_count()}))
+    driver = Driver(replace(recipe, num_lanes=1, threads=cpu_count()))
     try:
         driver.evaluate([Episode(0, seed)], listeners=[listener])
     finally:
@@ -150,7 +152,7 @@ def test_trained_model(
             f"action_size={action_size}, but the controller in {logdir} gives {controller.action_size} actions: "
             f"call with action_size={controller.action_size}."
         )
-    recipe = run_recipe(logdir, env_name, time_limit=time_limit, num_lanes=4)
+    recipe = run_recipe(logdir, env_name, time_limit=time_limit)
     score = evaluate_recipe(recipe, num_episodes, seed)
     for i, episode_return in enumerate(score["returns"]):
         print(f"Episode {i + 1}: return {episode_return:.2f}")

@@ -14,7 +14,7 @@ from world_models.envs.registry import canonical_id
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
-from world_models.evolution.samples import SampleSize, f_statistic
+from world_models.evolution.samples import SampleSize
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.controller import Controller, flatten_parameters, load_parameters
@@ -125,6 +125,11 @@ class EvolutionRun:
         saved = run_dir.load_checkpoint(self.checkpoint_path)
         if "search" not in saved:
             raise CheckpointError(f"{self.checkpoint_path} holds no evolution: move it away, or use --noreload.")
+        if saved["env_name"] != self.env_id:
+            raise CheckpointError(
+                f"{self.checkpoint_path} was evolved on {saved['env_name']}, and env_name is {self.env_id}: name another "
+                "logdir, or start anew with --noreload."
+            )
         sizes = {name: getattr(self.template, name) for name in ("latent_size", "hidden_size", "action_size")}
         for name, mine in sizes.items():
             if saved[name] != mine:
@@ -140,8 +145,7 @@ class EvolutionRun:
         self.seconds = float(saved["seconds"])
         self.best_return = float(saved["best_return"])
         self.horizon = int(saved["horizon"])
-        if "samples" in saved:  # a run of version 0.1.0 has none
-            self.samples.load_state_dict(saved["samples"])
+        self.samples.load_state_dict(saved["samples"])
         self.history = list(saved["history"])
         self.log.rewind("generation", self.search.generation)
 
@@ -222,7 +226,7 @@ class EvolutionRun:
         each = np.array([r.episode_return for r in results]).reshape(samples, -1)
         returns = each.mean(0)
         self.search.tell(points, returns)
-        self.samples.tell(each)
+        f = self.samples.tell(each)
         self._lengthen(results)
         record: dict[str, Any] = {
             "generation": generation + 1,
@@ -232,7 +236,7 @@ class EvolutionRun:
             "sigma": self.search.sigma,
             "horizon": horizon,
             "samples": samples,
-            "f": found if math.isfinite(found := f_statistic(each)) else None,
+            "f": f if math.isfinite(f) else None,
         }
         before = self.seconds
         self.seconds = before + time.monotonic() - started  # a budget of time, too, ends with a re-evaluation

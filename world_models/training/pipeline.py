@@ -190,9 +190,8 @@ class Pipeline:
     def score(self, episodes: int) -> dict[str, Any]:
         """summary.json: a random policy against the trained controller in Gymnasium's own environment."""
         limit = self.args.ctrl_time_limit
-        shared = {"time_limit": limit, "num_lanes": 4}
-        random = Recipe(self.env_id, backend="gymnasium", policy="uniform", draw=False, **shared)
-        trained = run_recipe(self.args.logdir, self.env_id, **shared)
+        random = Recipe(self.env_id, backend="gymnasium", policy="uniform", draw=False, time_limit=limit)
+        trained = run_recipe(self.args.logdir, self.env_id, time_limit=limit)
         scores = self._timed(
             "evaluate",
             lambda: {
