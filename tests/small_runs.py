@@ -1,4 +1,4 @@
-"""Runs in miniature: folders with a tiny random V and M (and C), with the sizes that loading needs; no processes."""
+"""Runs in miniature: folders with a tiny random V and M (and C), and stages that start no processes."""
 
 from __future__ import annotations
 
@@ -61,6 +61,6 @@ def copy_of_run(source: Path, target: Path) -> Path:
 
 
 def inline_executors(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
-    """Those modules of world_models.training, by default all that drive, do it here, however many workers are asked."""
+    """These modules of world_models.training (none named: all that drive) drive in this process, without workers."""
     for module in modules or DRIVING:
         monkeypatch.setattr(f"world_models.training.{module}.make_executor", lambda recipe, _: InlineExecutor(recipe))

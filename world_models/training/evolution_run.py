@@ -127,8 +127,8 @@ class EvolutionRun:
             raise CheckpointError(f"{self.checkpoint_path} holds no evolution: move it away, or use --noreload.")
         if saved["env_name"] != self.env_id:
             raise CheckpointError(
-                f"{self.checkpoint_path} was evolved on {saved['env_name']}, and env_name is {self.env_id}: name another "
-                "logdir, or start anew with --noreload."
+                f"{self.checkpoint_path} was evolved on {saved['env_name']}, and env_name is {self.env_id}: "
+                "name another logdir, or start anew with --noreload."
             )
         sizes = {name: getattr(self.template, name) for name in ("latent_size", "hidden_size", "action_size")}
         for name, mine in sizes.items():
