@@ -1,0 +1,31 @@
+"""The command line as a process of its own: its exit code and what it prints."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli_cases import snapshot, train
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("module", "argv"),
+    [
+        ("world_models", ["evaluate", "--logdir", "nowhere"]),
+        ("world_models", train("--stage", "vae", "--device", "cuda:7")),
+        ("world_models.training.train_world_model", ["--env", "NoSuch-v0", "--num_rollouts", "0"]),
+    ],
+)
+def test_a_process_ends_with_code_2_and_one_sentence(module: str, argv: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    done = subprocess.run([sys.executable, "-m", module, *argv], env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert snapshot() == {}
