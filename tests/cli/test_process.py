@@ -10,8 +10,23 @@ from pathlib import Path
 import pytest
 
 from tests.cli_cases import snapshot, train
+from world_models.__main__ import main
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_ctrl_c_while_it_still_imports_is_a_sentence_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *rest: object) -> None:
+            if name == "world_models.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "world_models.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    assert main() == 130
+    assert capsys.readouterr().err.strip() == "stopped before anything was begun"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.small_envs import STEER
-from tests.small_runs import HIDDENS, LATENTS, copy_of_run, save_mdrnn, save_vae
+from tests.small_runs import HIDDENS, LATENTS, copy_of_run, save_run
 from tests.training.runs import assert_equal
 from world_models.utils.run_dir import load_checkpoint, log_path, read_jsonl
 
@@ -64,9 +64,7 @@ def evolve(logdir: Path, asked: Path, kill_at: int = 0) -> int:
 
 @pytest.mark.slow
 def test_a_killed_generation_is_driven_again_with_the_same_candidates_to_the_same_end(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    save_vae(source)
-    save_mdrnn(source)
+    source = save_run(tmp_path / "source")
     straight, killed = copy_of_run(source, tmp_path / "straight"), copy_of_run(source, tmp_path / "killed")
     assert evolve(straight, tmp_path / "asked") == 0
     assert evolve(killed, tmp_path / "asked_killed", kill_at=4) == -signal.SIGKILL
