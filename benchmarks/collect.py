@@ -19,7 +19,7 @@ def main() -> None:
     """32 rollouts of 200 steps; the workers have been started before, as they are once a collection."""
     cores = cpu_count()
     recipe = Recipe("CarRacing-v3", backend="envpool", policy="brownian", time_limit=STEPS)
-    executor = make_executor(replace(recipe, num_lanes=8), cores)
+    executor = make_executor(replace(recipe, num_lanes=16), cores)
 
     def ours() -> float:
         with tempfile.TemporaryDirectory() as folder:

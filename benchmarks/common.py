@@ -18,7 +18,7 @@ from world_models.training.evaluation import versions
 Case = Callable[[], float]
 """Runs once and gives its rate, in the benchmark's unit."""
 
-REPEATS = int(os.environ.get("BENCH_REPEATS", "5"))
+REPEATS = int(os.environ.get("BENCH_REPEATS", "9"))
 
 
 Batch = TypeVar("Batch")

@@ -54,10 +54,11 @@ def page(records: list[dict[str, Any]]) -> str:
     """RESULTS.md."""
     machine = records[0]["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    turns = min((record["repeats"] for record in records if "repeats" in record), default=0)
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`. A ratio is taken within each of at least 5 interleaved turns; shown are its median",
+        f"Written by `make bench`. A ratio is taken within each of {turns} interleaved turns; shown are its median",
         "and its least and greatest. Absolute rates say more about the machine than about this package.",
         "",
         f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}; accelerator: "

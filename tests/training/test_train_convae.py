@@ -94,6 +94,20 @@ def test_free_bits_raise_the_loss_but_not_the_kl_that_is_logged() -> None:
     torch.testing.assert_close(floored["loss"] - floored["recon"], torch.tensor(10.0 * LATENTS))
 
 
+def test_the_kl_is_weighed_in_the_loss_and_logged_as_it_is() -> None:
+    vae = ConvVAE(3, LATENTS)
+    frames = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
+
+    def losses(**weight: float) -> Mapping[str, torch.Tensor]:
+        loss_fn = VAELoss(lambda x, e: reconstruct_with(vae, x, e), LATENTS, torch.device("cpu"), **weight)
+        return loss_fn(frames, torch.Generator().manual_seed(0))[0]
+
+    documented, light = losses(), losses(kl_weight=0.25)
+    torch.testing.assert_close(documented["loss"], documented["recon"] + documented["kl"])
+    torch.testing.assert_close(light["loss"], documented["recon"] + 0.25 * documented["kl"])
+    torch.testing.assert_close(light["kl"], documented["kl"])
+
+
 def test_a_latent_is_active_when_its_mean_varies_over_frames() -> None:
     mu = torch.tensor([[0.0, 5.0, 1.0, 0.05], [0.0, 5.0, -1.0, -0.05]], dtype=torch.float64)
     means = {"mu": mu.mean(0), "mu_squared": mu.square().mean(0)}
@@ -263,6 +277,7 @@ def test_no_data_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
         ({"height": 96}, "height is 96"),
         ({"precision": "fp8"}, "precision is 'fp8'"),
         ({"free_bits": -1}, "free_bits is -1"),
+        ({"kl_weight": -0.5}, "kl_weight is -0.5"),
         ({"frames_per_epoch": 0}, "frames_per_epoch is 0"),
         ({"num_test_files": -1}, "num_test_files is -1"),
         ({"seed": "x"}, "seed is 'x'"),

@@ -70,7 +70,7 @@ def generate_rollouts(
         policy=policy,
         logdir=None if logdir is None else str(logdir),
         time_limit=seq_len,
-        num_lanes=8,
+        num_lanes=16,
         trained=policy == "agent",
     )
     if not paths:

@@ -46,8 +46,8 @@ def train_convae(config: WMVAEConfig, transform: Transform | None = None) -> Fit
 
     Args:
         config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
-            free_bits=0.0 (nats a latent), precision="auto" | "fp32" | "bf16", compile=True (CUDA only),
-            frames_per_epoch=None (a cap), sample_count=8.
+            free_bits=0.0 (nats a latent), kl_weight=1.0, precision="auto" | "fp32" | "bf16",
+            compile=True (CUDA only), frames_per_epoch=None (a cap), sample_count=8.
         transform: albumentations-style, `transform(image=frame)["image"]`, on each training frame.
 
     Raises:
@@ -92,13 +92,23 @@ class VAELoss:
         latent_size: Z.
         device: Where `forward` computes.
         free_bits: Floor under each latent's KL, in nats.
+        kl_weight: What the floored KL is multiplied by (Higgins et al. 2017, beta); 1 is the documented loss.
+            Below 1 the latents keep more of the picture.
     """
 
-    def __init__(self, forward: Forward, latent_size: int, device: torch.device, free_bits: float = 0.0) -> None:
+    def __init__(
+        self,
+        forward: Forward,
+        latent_size: int,
+        device: torch.device,
+        free_bits: float = 0.0,
+        kl_weight: float = 1.0,
+    ) -> None:
         self.forward = forward
         self.latent_size = latent_size
         self.device = device
         self.free_bits = free_bits
+        self.kl_weight = kl_weight
 
     def __call__(self, frames: torch.Tensor, generator: torch.Generator) -> tuple[Losses, int]:
         """The losses of frames uint8 (B, 64, 64, 3); z's noise comes from `generator`.
@@ -113,7 +123,7 @@ class VAELoss:
         squared_error, floored = vae_loss_parts(reconstructed, images, mu, logsigma, self.free_bits)
         means = mu.detach()
         losses = {
-            "loss": (squared_error + floored) / count,
+            "loss": (squared_error + self.kl_weight * floored) / count,
             "recon": squared_error / count,
             "kl": kl_per_latent(means, logsigma.detach()).sum() / count,
             "mu": means.mean(0),
@@ -158,7 +168,8 @@ def _loss(vae: ConvVAE, config: WMVAEConfig, device: torch.device) -> VAELoss:
         return reconstruct_with(vae, images, noise)
 
     fast = compiled(forward, device, bool(config.extra.get("compile", True)))
-    return VAELoss(fast, config.latent_size, device, settings.number(config.extra, "free_bits", 0.0))
+    free_bits = settings.number(config.extra, "free_bits", 0.0)
+    return VAELoss(fast, config.latent_size, device, free_bits, settings.number(config.extra, "kl_weight", 1.0))
 
 
 def _precision(config: WMVAEConfig, device: torch.device) -> str:
