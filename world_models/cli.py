@@ -10,17 +10,18 @@ from world_models.report import write_report
 from world_models.rollout.driver import BACKENDS
 from world_models.training.arguments import add_training_flags, resolve
 from world_models.training.evaluation import evaluate_recipe, film, run_recipe
-from world_models.training.pipeline import EVALUATION_SEED, Pipeline, require_run
+from world_models.training.pipeline import EVALUATION_SEED, require_run
+from world_models.training.rounds import Run
 from world_models.training.train_world_model import train_world_model
 from world_models.utils.console import guarded
 
 
 def _run(args: argparse.Namespace) -> None:
-    Pipeline(resolve(args)).run(args.episodes)
+    Run(resolve(args)).run(args.episodes)
 
 
 def _collect(args: argparse.Namespace) -> None:
-    Pipeline(resolve(args)).collect()
+    Run(resolve(args)).collect()
 
 
 def _evaluate(args: argparse.Namespace) -> None:

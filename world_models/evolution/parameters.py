@@ -22,12 +22,13 @@ class WhitenedSpace:
     """Linear controllers over k whitened components: x is (A, k) weights then (A,) biases, flat.
 
     center: (D,) mean of [z, h]; components: (k, D) rows that map a deviation from it to unit-variance
-    coordinates; action_size: A.
+    coordinates; action_size: A; offset: (P,) the controller that x = 0 stands for, by default all zeros.
     """
 
     center: DoubleArray
     components: DoubleArray
     action_size: int
+    offset: DoubleArray | None = None
 
     @classmethod
     def fit(cls, states: npt.NDArray[np.floating[Any]], components: int, action_size: int) -> WhitenedSpace:
@@ -57,16 +58,19 @@ class WhitenedSpace:
         inner = x[..., : self.action_size * k].reshape(*x.shape[:-1], self.action_size, k)
         weight = inner @ self.components
         bias = x[..., self.action_size * k :] - weight @ self.center
-        return np.concatenate([weight.reshape(*x.shape[:-1], -1), bias], axis=-1)
+        parameters: DoubleArray = np.concatenate([weight.reshape(*x.shape[:-1], -1), bias], axis=-1)
+        return parameters if self.offset is None else parameters + self.offset
 
     def state_dict(self) -> dict[str, Any]:
         """Plain arrays."""
-        return {"center": self.center, "components": self.components, "action_size": self.action_size}
+        offset = {} if self.offset is None else {"offset": self.offset}
+        return {"center": self.center, "components": self.components, "action_size": self.action_size, **offset}
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> WhitenedSpace:
         """The inverse of `state_dict`."""
-        return cls(np.asarray(state["center"]), np.asarray(state["components"]), int(state["action_size"]))
+        offset = np.asarray(state["offset"]) if "offset" in state else None
+        return cls(np.asarray(state["center"]), np.asarray(state["components"]), int(state["action_size"]), offset)
 
 
 @dataclass(frozen=True)

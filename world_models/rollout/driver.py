@@ -26,6 +26,7 @@ from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.rollout.collect import Recorder
 from world_models.rollout.loop import Listener, Policy, drive
 from world_models.rollout.policies import AgentPolicy, NoisePolicy
+from world_models.rollout.population import around
 from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
 
 BACKENDS = ("auto", "redrawn", "envpool", "gymnasium")
@@ -53,7 +54,8 @@ class Recipe:
 
     `policy` "agent" needs `logdir` with V and M; its C is the candidates it is given, in the architecture
     `hidden_layers`, or the run's best (`trained`). `draw=False` spares the pictures of a policy that does
-    not look at them, where only the returns count (not EnvPool's).
+    not look at them, where only the returns count (not EnvPool's). `spread` has collecting agents driven by
+    controllers about the run's best, see `population.around`.
     """
 
     env_name: str
@@ -70,6 +72,7 @@ class Recipe:
     use_hidden: bool = True
     trained: bool = False
     draw: bool = True
+    spread: float = 0.0
     env_kwargs: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -172,8 +175,11 @@ class Driver:
                 },
             )
 
-        episodes = [Episode(0, seed) for seed in paths]
-        return self.evaluate(episodes, hopeless=hopeless, listeners=[Recorder(save)])
+        candidates = None
+        if self.agent is not None and self.recipe.spread and self.recipe.logdir is not None:
+            candidates = around(self.recipe.logdir, self.agent.controller, list(paths), self.recipe.spread)
+        episodes = [Episode(0 if candidates is None else row, seed) for row, seed in enumerate(paths)]
+        return self.evaluate(episodes, candidates, hopeless=hopeless, listeners=[Recorder(save)])
 
     def close(self) -> None:
         """Let the environments go."""

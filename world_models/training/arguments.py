@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any
 
-from world_models.configs.presets import PRESETS, preset
+from world_models.configs.presets import PRESETS, Preset, preset
 from world_models.rollout.driver import BACKENDS, POLICIES
 
 # What a flag is when neither the command line nor the preset says: the specification's defaults.
@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "rollout_len": 1000,
     "num_workers": 8,
     "policy": "brownian",
+    "spread": 0.0,
     "backend": "auto",
     "precompute_latents": True,
     "amp": False,
@@ -74,10 +75,17 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
         ("--rollout_len", "steps of a rollout at most"),
         ("--num_workers", "processes that collect"),
         ("--num_test_files", "files held out"),
+        ("--rounds", "times to drive, add the rollouts, train V and M again and evolve on (with --stage all)"),
     )
     for flag, text in sizes:
         add(flag, type=int, metavar="N", help=text or None)
-    for flag, text in (("--vae_lr", ""), ("--rnn_lr", ""), ("--ctrl_target", "stop at this return")):
+    numbers = (
+        ("--vae_lr", ""),
+        ("--rnn_lr", ""),
+        ("--ctrl_target", "stop at this return"),
+        ("--spread", "of --policy agent: steps of its search about the best controller (0)"),
+    )
+    for flag, text in numbers:
         add(flag, type=float, metavar="X", help=text or None)
     add("--policy", choices=POLICIES, help="who drives while collecting (brownian: correlated noise)")
     add("--backend", choices=BACKENDS, help="simulator for collection and evolution (auto)")
@@ -90,13 +98,19 @@ def _switch(parser: argparse.ArgumentParser, name: str, text: str) -> None:
     parser.add_argument(f"--no_{name}", dest=name, action="store_false", default=None, help=argparse.SUPPRESS)
 
 
-def resolve(args: argparse.Namespace) -> argparse.Namespace:
-    """Fill in what was not given: the preset's values, then the defaults.
+def resolve(args: argparse.Namespace, table: Preset | None = None) -> argparse.Namespace:
+    """Fill in what was not given: the values of `table` (by default the preset's), then the defaults.
+
+    `args.given` keeps what there was before, `args.table` the table.
 
     Raises:
         ConfigError: the preset is unknown.
     """
-    flags = preset(args.preset).flags
+    args.given = dict(vars(args))
+    args.table = preset(args.preset) if table is None else table
+    flags = args.table.flags
+    if args.rounds is None:
+        args.rounds = 1 + len(args.table.rounds)
     for name, value in DEFAULTS.items():
         if getattr(args, name, None) is None:
             setattr(args, name, flags.get(name, value))

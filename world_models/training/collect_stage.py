@@ -32,6 +32,7 @@ def generate_rollouts(
     seed: int = 0,
     hopeless: int | None = None,
     logdir: str | Path | None = None,
+    spread: float = 0.0,
     display: bool = True,
 ) -> list[Path]:
     """Fill `data_dir` up to `num_rollouts` files rollout_*.npz of at most `seq_len` steps each.
@@ -50,6 +51,7 @@ def generate_rollouts(
         seed: Of the whole folder.
         hopeless: Steps without a positive reward after which an episode is cut.
         logdir: The run of the policy "agent".
+        spread: With the policy "agent": controllers up to so many steps of its search about the run's best.
         display: Show progress.
 
     Returns:
@@ -72,6 +74,7 @@ def generate_rollouts(
         time_limit=seq_len,
         num_lanes=16,
         trained=policy == "agent",
+        spread=spread if policy == "agent" else 0.0,
     )
     if not paths:
         return []

@@ -34,6 +34,9 @@ class ControllerSettings:
             zeros. Less gas at first keeps more candidates on the road.
         components: Whitened principal components of [z, h] to search in; 0: C's own parameters.
         whitening_episodes: Episodes of correlated noise that the components are computed from.
+        start_from: Folder of an earlier run whose controller is refitted to this V and M and searched around, in
+            the `components` directions of [z, h] that predict the driving best; empty: from zero.
+        driving: Rollouts that an agent drove, for `start_from`.
         hopeless: Steps without a positive reward after which a candidate's episode ends; 0: never.
             Re-evaluations always drive to the end.
         first_horizon: Steps of an episode in the first generations; 0: time_limit from the start. When
@@ -58,6 +61,8 @@ class ControllerSettings:
     first_bias: tuple[float, ...] = ()
     components: int = 0
     whitening_episodes: int = 24
+    start_from: str = ""
+    driving: str = ""
     hopeless: int = 0
     first_horizon: int = 0
     horizon_growth: float = 1.25
@@ -89,6 +94,8 @@ class ControllerSettings:
             first_bias=_numbers(extra, "first_bias"),
             components=whole(extra, "components", 0),
             whitening_episodes=whole(extra, "whitening_episodes", cls.whitening_episodes, 1),
+            start_from=str(extra.get("start_from", "")),
+            driving=str(extra.get("driving", "")),
             hopeless=whole(extra, "hopeless", 0),
             first_horizon=whole(extra, "first_horizon", 0),
             horizon_growth=number(extra, "horizon_growth", cls.horizon_growth),
@@ -109,6 +116,13 @@ class ControllerSettings:
             raise ConfigError(
                 f"components={settings.components} needs a linear controller, and hidden_layers is "
                 f"{settings.hidden_layers}: set one of them to nothing"
+            )
+        complete = settings.components and settings.driving and not settings.first_bias
+        if settings.start_from and not complete:
+            raise ConfigError(
+                f"start_from={settings.start_from!r} needs components and driving (a folder of rollouts), and no "
+                f"first_bias: components is {settings.components}, driving {settings.driving!r}, first_bias "
+                f"{settings.first_bias}"
             )
         return settings
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from world_models.configs.wm_config import WMControllerConfig
-from world_models.envs.registry import canonical_id
+from world_models.envs.actions import ActionAdapter
+from world_models.envs.registry import canonical_id, env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
@@ -21,6 +22,7 @@ from world_models.models.controller import Controller, flatten_parameters, load_
 from world_models.models.load import load_cell, load_vae
 from world_models.rollout.driver import Recipe, choose_backend
 from world_models.training.controller_settings import ControllerSettings
+from world_models.training.refit import refitted_space
 from world_models.training.whitening import states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
@@ -96,9 +98,17 @@ class EvolutionRun:
         parameters = len(flatten_parameters(self.template.parameters()))
         if not self.settings.components:
             return PlainSpace(parameters)
+        if self.settings.start_from:
+            return self._space_of_earlier_run()
         seeds = [self._seed("whitening", i) for i in range(self.settings.whitening_episodes)]
         states = states_of_noise(self.recipe, seeds, self.settings.use_hidden)
         return WhitenedSpace.fit(states, self.settings.components, self.template.action_size)
+
+    def _space_of_earlier_run(self) -> Space:
+        s, env = self.settings, make_gym(self.env_id)
+        actions = ActionAdapter(env.action_space, env_spec(self.env_id).squash, where=self.env_id)
+        env.close()
+        return refitted_space(self.config.logdir, s.start_from, s.driving, s.components, s.use_hidden, actions)
 
     def _first_mean(self) -> DoubleArray:
         mean = np.zeros(self.space.size)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from world_models.configs.presets import preset
+from world_models.configs.presets import Preset
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import canonical_id, env_spec, make_gym
@@ -33,11 +33,17 @@ EVALUATION_SEED = 10_000  # Gymnasium seeds from here on are for scores alone
 
 
 class Pipeline:
-    """One run's stages with resolved settings (`arguments.resolve`), checked before anything is written."""
+    """One run's stages with resolved settings (`arguments.resolve`), checked before anything is written.
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    Args:
+        args: The settings.
+        earlier: Folder of the round before this one: its agent drives while collecting, its C is gone on from.
+    """
+
+    def __init__(self, args: argparse.Namespace, earlier: Path | None = None) -> None:
         self.args = args
-        self.preset = preset(args.preset)
+        self.earlier = earlier
+        self.preset: Preset = args.table
         self.env_id = canonical_id(args.env)
         self.device = str(resolve_device(args.device, strict=args.device != "auto"))
         self.action_size = self._action_size()
@@ -69,6 +75,8 @@ class Pipeline:
         }
         if a.ctrl_generations is not None:
             ctrl["max_generations"] = a.ctrl_generations
+        if self.earlier is not None:
+            ctrl |= {"start_from": str(self.earlier), "driving": a.data_dir}
         folders: dict[str, Any] = {"logdir": a.logdir}
         return (
             WMVAEConfig(
@@ -128,8 +136,9 @@ class Pipeline:
         a = self.args
         for path in sorted(Path(a.data_dir).glob("*.npz"))[:1]:
             check_actions(path, self.env_id, self.action_size)
+        driver = a.logdir if self.earlier is None else self.earlier
         if a.policy == "agent":
-            require_run(a.logdir)
+            require_run(driver)
         self._timed(
             "collect",
             lambda: generate_rollouts(
@@ -142,7 +151,8 @@ class Pipeline:
                 backend=a.backend,
                 seed=a.seed,
                 hopeless=self.preset.collect.get("hopeless"),
-                logdir=a.logdir,
+                logdir=driver,
+                spread=a.spread,
             ),
         )
 
@@ -230,10 +240,10 @@ class Pipeline:
         self.train()
         summary = self.score(episodes)
         target = Path(self.args.logdir) / "summary.json"
-        _write_json(target, summary)
+        write_json(target, summary)
         page = self._timed("report", lambda: self.report(summary))
         summary["seconds"] = dict(self.seconds)
-        _write_json(target, summary)
+        write_json(target, summary)
         print(table(summary))
         print(f"\nReport:  {page}\nSummary: {target}")
         return summary
@@ -246,7 +256,8 @@ def median_episode(seeds: list[int], returns: list[float]) -> tuple[int, float]:
     return seed, episode_return
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes `value` at once or not at all."""
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, path)

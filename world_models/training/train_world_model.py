@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from world_models.training.arguments import add_training_flags, resolve
 from world_models.training.collect_stage import generate_rollouts
 from world_models.training.evaluation import test_trained_model
-from world_models.training.pipeline import Pipeline, require_run
+from world_models.training.pipeline import require_run
+from world_models.training.rounds import Run
 from world_models.utils.console import guarded
 
 __all__ = ["generate_rollouts", "main", "test_trained_model", "train_world_model"]
@@ -20,7 +21,7 @@ def train_world_model(args: argparse.Namespace) -> None:
     Raises:
         WorldModelsError: anything that the user can mend, before anything is written.
     """
-    pipeline = Pipeline(resolve(args))
+    pipeline = Run(resolve(args))
     if args.test:
         require_run(args.logdir)
         test_trained_model(args.logdir, pipeline.env_id, pipeline.action_size, time_limit=args.ctrl_time_limit)

@@ -1,0 +1,73 @@
+"""Several rounds of driving and training as one command: what each adds, and going on after a stop."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.small_runs import inline_executors
+from tests.training.runs import assert_equal
+from world_models.configs.presets import PRESETS, Preset
+from world_models.datasets.rollout_files import list_rollouts, read_meta
+from world_models.training import train_world_model
+from world_models.training.pipeline import Pipeline
+from world_models.utils.run_dir import STAGES, best_path, load_checkpoint
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    flags = "--env CartPole-v1 --preset tiny --rounds 2 --device cpu --nosamples --rnn_hidden 16 --ctrl_generations 1"
+    flags += " --num_rollouts 5 --num_workers 1 --ctrl_workers 1 --rollout_len 20 --seq_len 4 --ctrl_time_limit 20"
+    return [*flags.split(), "--data_dir", str(folder / "data"), "--logdir", str(folder / "run"), *more]
+
+
+@pytest.fixture(autouse=True)
+def _inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    inline_executors(monkeypatch)
+
+
+def test_a_run_stopped_in_its_second_round_ends_as_one_that_was_not(tmp_path, monkeypatch):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert train_world_model.main(command(whole)) == 0
+
+    with monkeypatch.context() as patch:
+        train_rnn = Pipeline.train_rnn
+
+        def stop_in_round_2(pipeline: Pipeline) -> None:
+            if pipeline.earlier is not None:
+                raise KeyboardInterrupt
+            train_rnn(pipeline)
+
+        patch.setattr(Pipeline, "train_rnn", stop_in_round_2)
+        assert train_world_model.main(command(stopped)) == 130
+    assert len(json.loads((stopped / "run" / "rounds.json").read_text())["rounds"]) == 1
+    assert train_world_model.main(command(stopped)) == 0
+
+    policies = [read_meta(path)["policy"] for path in list_rollouts(stopped / "data")]
+    assert policies == ["brownian"] * 5 + ["agent"] * 5
+    records = json.loads((whole / "run" / "rounds.json").read_text())["rounds"]
+    assert [record["round"] for record in records] == [1, 2]
+    best = max(reversed(records), key=lambda record: record["best_return"])
+    for stage in STAGES:
+        promoted = load_checkpoint(best_path(whole / "run", stage))
+        assert_equal(promoted, load_checkpoint(best_path(whole / "run" / f"round_{best['round']}", stage)), stage)
+        assert_equal(promoted["state_dict"], load_checkpoint(best_path(stopped / "run", stage))["state_dict"], stage)
+
+
+def test_rounds_of_nothing_are_an_error(tmp_path, capsys):
+    assert train_world_model.main(command(tmp_path, "--rounds", "0")) == 2
+    assert "rounds=0" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_later_round_has_the_settings_that_differ_and_the_last_ones_go_on():
+    several = Preset(
+        flags={"seed": 1, "vae_epochs": 2},
+        ctrl={"sigma": 0.2},
+        rounds=(Preset(flags={"vae_epochs": 3}), Preset(ctrl={"sigma": 0.1})),
+    )
+    assert several.of_round(1).flags == several.flags
+    assert several.of_round(2).flags == {"seed": 1, "vae_epochs": 3}
+    assert several.of_round(3).ctrl == several.of_round(7).ctrl == {"sigma": 0.1}
+    assert PRESETS["tiny"].of_round(2).flags["policy"] == "agent"

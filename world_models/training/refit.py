@@ -1,0 +1,137 @@
+"""C carried over to another V and M: the linear layer that acts on their [z, h] as the old C acted on its own.
+
+The paper's iterative procedure trains V and M again on what the agent has met (section 5), which changes what
+every number of [z, h] means. The old controller is not lost: on episodes that it drove, its outputs are known
+for every frame, and a regression finds the weights that give them from the new states.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from world_models.datasets.rollout_files import list_rollouts, read_meta, read_rollout
+from world_models.envs.actions import ActionAdapter
+from world_models.errors import CheckpointError, DataError
+from world_models.evolution.parameters import WhitenedSpace
+from world_models.evolution.predictive import Drive, predictive_space
+from world_models.models.agent import Agent
+from world_models.models.controller import Controller
+from world_models.models.load import load_cell, load_controller, load_vae
+from world_models.training.whitening import states_of
+from world_models.types import DoubleArray, Rollout
+
+_LOG = logging.getLogger(__name__)
+_MOST_STEPS = 60_000
+_RIDGE = 20.0
+_SATURATED = 4.0  # tanh(4) = 0.9993: beyond it outputs differ and actions do not
+
+
+def refitted_space(
+    logdir: str | Path,
+    start_from: str | Path,
+    data_dir: str | Path,
+    components: int,
+    use_hidden: bool,
+    actions: ActionAdapter,
+) -> WhitenedSpace:
+    """The predictive space about the run `start_from`'s controller, refitted to V and M in `logdir`.
+
+    Args:
+        logdir: The new run's folder, with V and M.
+        start_from: The old run's folder, with V, M and a linear C.
+        data_dir: Rollouts; those with the policy "agent" are used, the newest first.
+        components: Directions to search in.
+        use_hidden: Whether the new C sees h.
+        actions: Of the environment.
+
+    Raises:
+        CheckpointError: a stage is missing, or the old C is not linear.
+        DataError: no rollout was driven by an agent.
+    """
+    rollouts = agent_rollouts(data_dir)
+    old, new = (_agent(folder, actions) for folder in (start_from, logdir))
+    teacher, _ = load_controller(start_from)
+    if teacher.hidden_layers:
+        raise CheckpointError(f"C in {start_from} has hidden layers: only a linear controller can be carried over.")
+    drives, outputs = [], []
+    for rollout in rollouts:
+        outputs.append(_outputs(teacher, old, rollout))
+        states = states_of(new, rollout)
+        states = states if use_hidden else states[:, : new.cell.latents]
+        drives.append(Drive(*(x.astype(np.float64) for x in (states, rollout.actions, rollout.rewards))))
+    return predictive_space(drives, components, _refit([d.states for d in drives], outputs, actions))
+
+
+def agent_rollouts(data_dir: str | Path) -> list[Rollout]:
+    """The newest rollouts (last names) that an agent drove, up to 60,000 steps.
+
+    Raises:
+        DataError: there is none.
+    """
+    found: list[Rollout] = []
+    steps = 0
+    for path in reversed(list_rollouts(data_dir)):
+        if read_meta(path).get("policy") != "agent":
+            continue
+        rollout = read_rollout(path)
+        steps += len(rollout.rewards)
+        if found and steps > _MOST_STEPS:
+            break
+        found.append(rollout)
+    if not found:
+        raise DataError(f"{data_dir} has no rollout that an agent drove: collect some with --policy agent.")
+    return found
+
+
+def _agent(logdir: str | Path, actions: ActionAdapter) -> Agent:
+    vae, cell = load_vae(logdir), load_cell(logdir)
+    return Agent(vae, cell, Controller(cell.latents, cell.hiddens, cell.actions), actions.from_raw)
+
+
+def _outputs(teacher: Controller, agent: Agent, rollout: Rollout) -> torch.Tensor:
+    states = torch.from_numpy(states_of(agent, rollout))
+    with torch.no_grad():
+        return teacher(states if teacher.hidden_size else states[:, : agent.cell.latents])  # type: ignore[no-any-return]
+
+
+def _refit(states: Sequence[DoubleArray], outputs: Sequence[torch.Tensor], actions: ActionAdapter) -> DoubleArray:
+    """Flat parameters (P,) of the linear layer that turns states (n, D) into what `outputs` (n, A) would do."""
+    seen = torch.from_numpy(np.concatenate(states))
+    raw = torch.cat(list(outputs)).double()
+    center, scale = seen.mean(0), seen.std(0) + 1e-3
+    inputs = torch.cat([(seen - center) / scale, seen.new_ones(len(seen), 1)], 1)
+    near = raw.clamp(-_SATURATED, _SATURATED)
+    normal = inputs.T @ inputs + _RIDGE * torch.eye(inputs.shape[1], dtype=torch.double)
+    weights = torch.linalg.solve(normal, inputs.T @ near)
+    if not actions.discrete:
+        weights = _polish(weights, inputs, near, actions.from_raw(raw), actions)
+    wrong = (actions.from_raw(inputs @ weights) - actions.from_raw(raw)).square().mean(0)
+    _LOG.info("C carried over: mean squared error of the actions %s", [round(float(x), 4) for x in wrong])
+    weight = (weights[:-1] / scale[:, None]).T
+    bias = weights[-1] - weight @ center
+    flat: DoubleArray = torch.cat([weight.flatten(), bias]).numpy()
+    return flat
+
+
+def _polish(
+    weights: torch.Tensor, inputs: torch.Tensor, near: torch.Tensor, wanted: torch.Tensor, actions: ActionAdapter
+) -> torch.Tensor:
+    """Least squares of the actions themselves: where a squash is flat, an output's size does not matter."""
+    weights = weights.contiguous().clone(memory_format=torch.contiguous_format).requires_grad_(True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=150, history_size=20, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        raw = inputs @ weights
+        value = (actions.from_raw(raw) - wanted).square().sum(1).mean()
+        value = value + 0.02 * (raw - near).square().mean() + 1e-3 * weights[:-1].square().mean()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return weights.detach()

@@ -1,0 +1,100 @@
+"""The iterative procedure as one resumable command: several rounds of driving and training."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from world_models.training.arguments import resolve
+from world_models.training.pipeline import Pipeline, write_json
+from world_models.training.preflight import check_at_least
+from world_models.utils.run_dir import STAGES, best_path, log_path, read_jsonl, stage_dir
+
+_LOG = logging.getLogger(__name__)
+_OF_ONE_ROUND = {"checkpoint.tar", "log.jsonl", "samples"}
+
+
+class Run(Pipeline):
+    """A run of one round or of several: what the command line starts."""
+
+    def train(self) -> None:
+        """The stages that --stage asks for; "all" goes through all rounds."""
+        check_at_least("rounds", self.args.rounds, 1)
+        if self.args.stage == "all" and self.args.rounds > 1:
+            self.seconds = Rounds(self.args).train()
+        else:
+            super().train()
+
+
+class Rounds:
+    """The iterative procedure (Ha & Schmidhuber 2018, section 5): drive, add the rollouts, train all again.
+
+    Round k lies in `<logdir>/round_<k>`; all rounds add to one data folder. A round begins with V's weights of
+    the round before and with its controller, refitted to the new V and M. After each round the best one's
+    files are copied to `<logdir>/{vae,mdrnn,ctrl}`, and `<logdir>/rounds.json` says what each came to: a run
+    that was stopped goes on in the round it was in.
+
+    Args:
+        args: Resolved settings of the whole run.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.logdir = Path(args.logdir)
+        self.record_path = self.logdir / "rounds.json"
+        self.rounds: list[dict[str, Any]] = []
+        if self.record_path.is_file() and not args.noreload:
+            self.rounds = json.loads(self.record_path.read_text(encoding="utf-8"))["rounds"]
+
+    def train(self) -> dict[str, float]:
+        """Every round that is not finished; the seconds of each stage over all rounds."""
+        pipelines = [self._pipeline(number) for number in range(1, self.args.rounds + 1)]
+        for number, pipeline in enumerate(pipelines, 1):
+            if number > len(self.rounds):
+                self._round(number, pipeline)
+        stages = dict.fromkeys(stage for each in self.rounds for stage in each["seconds"])
+        return {s: round(sum(each["seconds"].get(s, 0.0) for each in self.rounds), 1) for s in stages}
+
+    def _folder(self, number: int) -> Path:
+        return self.logdir / f"round_{number}"
+
+    def _pipeline(self, number: int) -> Pipeline:
+        table = self.args.table.of_round(number)
+        given = argparse.Namespace(**self.args.given)
+        given.data_dir, given.logdir, given.rounds = self.args.data_dir, str(self._folder(number)), 1
+        args = resolve(given, table)
+        if not self.args.table.rounds:
+            args.num_rollouts *= number
+        return Pipeline(args, self._folder(number - 1) if number > 1 else None)
+
+    def _round(self, number: int, pipeline: Pipeline) -> None:
+        _LOG.info("round %d of %d: %s", number, self.args.rounds, self._folder(number))
+        started, folder = time.monotonic(), self._folder(number)
+        if pipeline.earlier is not None and not best_path(folder, "vae").exists():
+            shutil.copytree(pipeline.earlier / "vae", folder / "vae", ignore=lambda *_: _OF_ONE_ROUND)
+        pipeline.train()
+        last = read_jsonl(log_path(folder, "ctrl"))[-1]
+        self.rounds.append(
+            {
+                "round": number,
+                "best_return": last["best_so_far"],
+                "env_steps": last["env_steps"],
+                "episodes": last["episodes"],
+                "seconds": {**pipeline.seconds, "ctrl": last["seconds"]},
+                "wall_seconds": round(time.monotonic() - started, 1),
+            }
+        )
+        if last["best_so_far"] >= max(each["best_return"] for each in self.rounds):
+            self._promote(folder)
+        write_json(self.record_path, {"rounds": self.rounds})
+
+    def _promote(self, folder: Path) -> None:
+        for stage in STAGES:
+            stage_dir(self.logdir, stage).mkdir(parents=True, exist_ok=True)
+            for path in (log_path, best_path):
+                shutil.copyfile(path(folder, stage), path(self.logdir, stage))
