@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST_ENV := SDL_VIDEODRIVER=dummy SDL_AUDIODRIVER=dummy OMP_NUM_THREADS=1 MPLBACKEND=Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types bench install install-dev clean
+.PHONY: help run test check format lint types bench install install-dev browser clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -26,7 +26,7 @@ help:  ## this list
 run: install  ## collect, train V, M and C in small, evaluate, report: CarRacing in one command
 	$(BIN)/world-models run --preset quick --logdir $(LOGDIR) --data_dir $(DATA) $(ARGS)
 
-test: install-dev  ## the tests
+test: install-dev browser  ## the tests
 	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: format lint types test  ## the one gate: format, lint, types, tests
@@ -62,10 +62,18 @@ $(VENV)/.stamp-run: pyproject.toml
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp-run
-	$(PIP) install --quiet -e '.[dev,envpool]' || { \
-	  echo "EnvPool does not install here; its tests will be skipped" >&2; \
-	  $(PIP) install --quiet -e '.[dev]'; }
+	$(PIP) install --quiet -e '.[dev]'
+	@for extra in envpool vizdoom; do $(PIP) install --quiet -e ".[$$extra]" || \
+	  echo "$$extra does not install here; its tests will be skipped" >&2; done
 	@touch $@
+
+# One that is there, else the system's package, else Playwright's own; without any its tests say that they skip.
+browser: install-dev  ## a Chromium for the tests of the exported page
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; } || \
+	  $(BIN)/python -m playwright install chromium || \
+	  echo "no Chromium here: the tests of the exported page will be skipped" >&2
 
 clean:  ## removes the virtual environment and caches; leaves data/ and results/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

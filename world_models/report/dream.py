@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 
 from world_models.errors import CheckpointError, DataError
 from world_models.models.mdrnn import MDRNN, MDRNNCell
+from world_models.models.sampling import sample_mixture
 from world_models.types import FloatArray, MemoryState, Mixture, Rollout, UInt8Array
 from world_models.vision.frames import frames_from_images, images_from_frames
 from world_models.vision.VAE.ConvVAE import ConvVAE
@@ -51,16 +51,11 @@ def reconstruct(vae: ConvVAE, frames: UInt8Array) -> UInt8Array:
 
 
 def sample(mixture: Mixture, temperature: float, generator: torch.Generator) -> torch.Tensor:
-    """A next latent (B, Z): one component, then a point of it (Ha & Schmidhuber 2018, section 4, and A.2).
-
-    The temperature divides the mixture's log weights and multiplies the variances.
-    """
-    weights = (mixture.logpi / temperature).softmax(dim=-1)
-    chosen = torch.multinomial(weights, 1, generator=generator)[..., None]
-    index = chosen.expand(-1, 1, mixture.mus.shape[-1])
-    mu, sigma = (part.gather(1, index).squeeze(1) for part in (mixture.mus, mixture.sigmas))
-    noise = torch.randn(mu.shape, generator=generator, device=mu.device)
-    return mu + sigma * math.sqrt(temperature) * noise
+    """A next latent (B, Z) with the generator's chances, see `sample_mixture`."""
+    shape, device = mixture.mus[..., 0, :].shape, mixture.mus.device
+    pick = torch.rand(shape[:-1], generator=generator, device=device)
+    noise = torch.randn(shape, generator=generator, device=device)
+    return sample_mixture(mixture, temperature, pick, noise)[0]
 
 
 @torch.no_grad()
