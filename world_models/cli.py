@@ -1,4 +1,4 @@
-"""The `world-models` command: run | collect | train | evaluate | report."""
+"""The `world-models` command: run | collect | train | evaluate | report | watch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from world_models.report import write_report
+from world_models.report.watch import Watch, add_watch_flags, watch
 from world_models.rollout.driver import BACKENDS
 from world_models.training.arguments import add_training_flags, resolve
-from world_models.training.evaluation import evaluate_recipe, film, run_recipe
+from world_models.training.evaluation import evaluate_recipe, run_recipe
 from world_models.training.pipeline import EVALUATION_SEED, require_run
+from world_models.training.report_stage import add_report_flags, report_run
 from world_models.training.rounds import Run
 from world_models.training.train_world_model import train_world_model
 from world_models.utils.console import guarded
@@ -38,11 +39,13 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    frames = None
-    if args.video:
-        require_run(args.logdir)
-        frames = film(run_recipe(args.logdir, None), args.seed)
-    print(write_report(args.logdir, args.data_dir, args.out, episode_frames=frames))
+    print(report_run(args.logdir, args.data_dir, args.out, seed=args.seed, video=args.video))
+
+
+def _watch(args: argparse.Namespace) -> None:
+    require_run(args.logdir)
+    recipe = run_recipe(args.logdir, args.env, args.backend, time_limit=args.time_limit)
+    watch(Watch(recipe, args.seed, args.temperature, args.dream_steps, args.out))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,12 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(work=train_world_model)
     _add_evaluate(commands.add_parser("evaluate", help="the score of a trained run"))
     report = commands.add_parser("report", help="one HTML page of a run")
-    report.add_argument("--logdir", required=True)
-    report.add_argument("--data_dir", help="rollouts to show V and M on")
-    report.add_argument("--out", help="the report's folder (<logdir>/report)")
-    report.add_argument("--video", action="store_true", help="drive and film one episode")
-    report.add_argument("--seed", type=int, default=EVALUATION_SEED, help="of the filmed episode")
+    add_report_flags(report)
     report.set_defaults(work=_report)
+    watching = commands.add_parser("watch", help="see the trained agent drive, and what V sees and M dreams")
+    add_watch_flags(watching, EVALUATION_SEED)
+    watching.set_defaults(work=_watch)
     return parser
 
 

@@ -28,6 +28,7 @@ class Dream:
     reconstructed: UInt8Array
     dreamed: UInt8Array
     warm_up: int
+    temperature: float = 1.0
 
 
 @torch.no_grad()
@@ -123,4 +124,4 @@ def dream_beside(
     seen = encode(vae, rollout.observations[window])
     actions = torch.tensor(rollout.actions[window]).to(seen)
     dreamed = dream_latents(cell, seen, actions, warm_up, temperature, seed)
-    return Dream(rollout.observations[window], decode(vae, seen), decode(vae, dreamed), warm_up)
+    return Dream(rollout.observations[window], decode(vae, seen), decode(vae, dreamed), warm_up, temperature)

@@ -36,6 +36,8 @@ DEFAULTS: dict[str, Any] = {
     "backend": "auto",
     "precompute_latents": True,
     "amp": False,
+    "tensorboard": True,
+    "wandb": False,
     "seed": 0,
 }
 
@@ -71,6 +73,7 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
         ("--ctrl_workers", "processes at most"),
         ("--ctrl_time_limit", "steps of an episode at most"),
         ("--ctrl_generations", "stop after so many"),
+        ("--film_every", "re-evaluations of C between two films of it in TensorBoard (0: no film)"),
         ("--num_rollouts", "files in data_dir"),
         ("--rollout_len", "steps of a rollout at most"),
         ("--num_workers", "processes that collect"),
@@ -91,6 +94,8 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     add("--backend", choices=BACKENDS, help="simulator for collection and evolution (auto)")
     _switch(parser, "precompute_latents", "encode all frames once before M is trained")
     _switch(parser, "amp", "train M in bf16 mixed precision")
+    _switch(parser, "tensorboard", "figures and sample frames for TensorBoard beside the logs (--no_tensorboard: none)")
+    _switch(parser, "wandb", "and for Weights & Biases (needs the extra wandb)")
 
 
 def _switch(parser: argparse.ArgumentParser, name: str, text: str) -> None:

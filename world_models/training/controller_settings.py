@@ -51,6 +51,7 @@ class ControllerSettings:
         use_hidden: Whether C sees h beside z.
         sample_latents: Whether C sees a sampled z instead of its mean.
         num_lanes: Episodes at once in a worker.
+        film_every: Re-evaluations between two films of the distribution's mean for TensorBoard; 0: no film.
         noreload: Start anew, whatever lies in the folder.
     """
 
@@ -77,6 +78,7 @@ class ControllerSettings:
     use_hidden: bool = True
     sample_latents: bool = False
     num_lanes: int = 16
+    film_every: int = 0
     noreload: bool = False
 
     @classmethod
@@ -110,6 +112,7 @@ class ControllerSettings:
             use_hidden=bool(extra.get("use_hidden", True)),
             sample_latents=bool(extra.get("sample_latents", False)),
             num_lanes=whole(extra, "num_lanes", cls.num_lanes, 1),
+            film_every=whole(extra, "film_every", 0),
             noreload=bool(extra.get("noreload", False)),
         )
         if settings.components and settings.hidden_layers:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +18,7 @@ from world_models.rollout.driver import Driver, Recipe, choose_backend
 from world_models.rollout.loop import Transition
 from world_models.types import Episode, EpisodeResult, UInt8Array
 from world_models.utils.progress import Progress
-
-_PACKAGES = ("world-models-torch", "torch", "numpy", "gymnasium", "box2d", "envpool", "cma")
-
-
-def versions() -> dict[str, str]:
-    """Python's and the packages' versions, those that are installed."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
+from world_models.utils.versions import versions
 
 def run_recipe(logdir: str | Path, env_name: str | None = None, backend: str = "gymnasium", **settings: Any) -> Recipe:
     """The recipe that drives a trained run as its checkpoint says."""

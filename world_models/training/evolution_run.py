@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,18 @@ from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.controller import Controller, flatten_parameters, load_parameters
 from world_models.models.load import load_cell, load_vae
+from world_models.report.episode import film
 from world_models.rollout.driver import Recipe, choose_backend
+from world_models.training.budget import Budget, Spent
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.refit import refitted_space
 from world_models.training.whitening import states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
 from world_models.utils.progress import Progress
+from world_models.utils.run_settings import note_settings
 from world_models.utils.seeding import derive_seed
+from world_models.utils.tracking import Tracker, Tracking, tracked
 
 _LOG = logging.getLogger(__name__)
 STAGE = "ctrl"
@@ -39,6 +44,10 @@ class EvolutionRun:
     def __init__(self, config: WMControllerConfig, settings: ControllerSettings) -> None:
         self.config = config
         self.settings = settings
+        self.tracking = Tracking.from_extra(config.extra)
+        self.tracker: Tracker
+        limits = (settings.max_generations, settings.max_env_steps, settings.max_seconds)
+        self.budget = Budget(config.target_return, *limits)
         self.env_id = canonical_id(config.env_name)
         self.best_path = run_dir.best_path(config.logdir, STAGE)
         self.checkpoint_path = run_dir.checkpoint_path(config.logdir, STAGE)
@@ -195,27 +204,29 @@ class EvolutionRun:
 
     def train(self) -> None:
         """Generations until the target return or a budget is reached."""
-        if not self.search.generation:
+        done = self.search.generation
+        if not done:
             self.log.rewind("generation", 0)
-        with Progress("C", self.settings.max_generations, "generation", enabled=self.config.display) as progress:
-            progress.update(self.search.generation)
+        asked = {**self.config.to_dict(), **asdict(self.settings)}
+        note_settings(self.config.logdir, STAGE, asked, training=not self._over())
+        if self._over():
+            return
+        with (
+            tracked(self.tracking, self.config.logdir, STAGE, done, asked) as self.tracker,
+            Progress("C", None, "generation", enabled=self.config.display, initial=done) as progress,
+        ):
             while not self._over():
                 record = self._generation()
-                progress.update(
-                    1,
-                    best=round(self.best_return, 1),
-                    mean=round(record["mean"], 1),
-                    steps=record["env_steps"],
-                )
+                self.tracker.scalars(self.search.generation, record)
+                progress.expect(self.budget.expected_generations(self._spent()))
+                told = {"mean": round(record["mean"], 1), "steps": record["env_steps"]}
+                progress.update(1, best=round(self.best_return, 1), **told)
+
+    def _spent(self) -> Spent:
+        return Spent(self.best_return, self.search.generation, self.totals["env_steps"], self.seconds)
 
     def _over(self) -> bool:
-        s = self.settings
-        return (
-            self.best_return >= self.config.target_return
-            or (s.max_generations is not None and self.search.generation >= s.max_generations)
-            or (s.max_env_steps is not None and self.totals["env_steps"] >= s.max_env_steps)
-            or (s.max_seconds > 0 and self.seconds >= s.max_seconds)
-        )
+        return self.budget.over(self._spent())
 
     def _generation(self) -> dict[str, Any]:
         started = time.monotonic()
@@ -287,12 +298,20 @@ class EvolutionRun:
             if mean > self.best_return:
                 self.best_return = float(mean)
                 run_dir.save_checkpoint(self.best_path, self._facts(parameters) | {"return_mean": float(mean)})
+        self._film(pair[0], seeds[0])
         return {
             "eval_mean": float(means[0]),
             "eval_std": float(returns[0].std()),
             "eval_leader": float(means[1]),
             "best_so_far": float(self.best_return),
         }
+
+    def _film(self, mean: DoubleArray, seed: int) -> None:
+        """Every `film_every` re-evaluations, the distribution's mean on the first track, for the trackers."""
+        every = self.settings.film_every * self.settings.eval_every
+        if every and self.search.generation % every == 0:
+            episode = film(self.recipe, seed, mean, time_limit=self.config.time_limit)
+            self.tracker.film("driving", self.search.generation, episode.rollout.observations[::4])
 
     def close(self) -> None:
         """Let the workers go."""

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from world_models.errors import ConfigError
 from world_models.training.passes import Average, Batches, Learner, Losses, held_out_pass, train_pass
 from world_models.training.resume import Position, resume, save_epoch
 from world_models.utils.progress import Progress
 from world_models.utils.run_dir import JsonlLog, best_path, checkpoint_path, log_path, read_jsonl
+from world_models.utils.run_settings import note_settings
+from world_models.utils.tracking import Tracker, Tracking, tracked
 from world_models.utils.train_utils import EarlyStopping, ReduceLROnPlateau
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +46,10 @@ class FitJob(Learner):
         facts: Further plain values for both checkpoints.
         noreload: Start anew, whatever lies in the folder.
         summary: Plain numbers for the log and the checkpoints, from the watched mean losses.
-        after_epoch: Called with the number of each finished epoch, the model in evaluation mode.
+        after_epoch: Called with the number of each finished epoch, the model in evaluation mode; the pictures that
+            it gives by name go to the trackers.
+        settings: What the stage was asked for, for settings.json.
+        tracking: Who else is told each epoch's record.
     """
 
     stage: str
@@ -59,7 +65,9 @@ class FitJob(Learner):
     early_stopping_patience: int = 30
     noreload: bool = False
     summary: Callable[[Mapping[str, torch.Tensor]], dict[str, Any]] | None = None
-    after_epoch: Callable[[int], None] | None = None
+    after_epoch: Callable[[int], Mapping[str, Image.Image]] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tracking: Tracking = field(default_factory=Tracking)
 
 
 @dataclass(frozen=True)
@@ -110,14 +118,20 @@ class _Fit:
         )
         self.stopping = EarlyStopping(mode="min", patience=job.early_stopping_patience)
         self.at = Position()
+        self.tracker: Tracker
 
     def run(self) -> FitResult:
         self.at = resume(self.job, self.scheduler, self.stopping)
         if self.at.warm and self.job.test_batches is not None:
             self.at.best_loss = float(self._validate()["loss"])
-        if self.at.epoch < self.job.num_epochs and not self._stopped():
+        missing = self.at.epoch < self.job.num_epochs and not self._stopped()
+        note_settings(self.job.logdir, self.job.stage, self.job.settings, missing)
+        if missing:
             self.log.rewind("epoch", self.at.epoch)
-            self._train()
+            with tracked(
+                self.job.tracking, self.job.logdir, self.job.stage, self.at.epoch, self.job.settings
+            ) as self.tracker:
+                self._train()
         return self._result()
 
     def _stopped(self) -> bool:
@@ -179,8 +193,10 @@ class _Fit:
         self.at.epoch = epoch
         if self.job.after_epoch is not None:
             self.job.model.eval()
-            self.job.after_epoch(epoch)
+            for name, picture in self.job.after_epoch(epoch).items():
+                self.tracker.picture(name, epoch, picture)
         self.log.write(record)
+        self.tracker.scalars(epoch, record)
         save_epoch(self.job, self.at, record, self.scheduler, self.stopping, improved)
 
     def _result(self) -> FitResult:

@@ -19,7 +19,7 @@ from world_models.models.load import load_vae
 from world_models.report import write_report
 from world_models.rollout.driver import Recipe
 from world_models.training.collect_stage import generate_rollouts
-from world_models.training.evaluation import evaluate_recipe, film, run_recipe, versions
+from world_models.training.evaluation import evaluate_recipe, film, run_recipe
 from world_models.training.preflight import check_actions, check_at_least, check_data, check_settings, check_split
 from world_models.training.train_controller import train_controller
 from world_models.training.train_convae import train_convae
@@ -27,6 +27,9 @@ from world_models.training.train_mdn_rnn import train_mdn_rnn
 from world_models.types import FRAME_SIZE
 from world_models.utils.device import resolve_device
 from world_models.utils.run_dir import best_path
+from world_models.utils.run_settings import write_settings
+from world_models.utils.tracking import Tracking
+from world_models.utils.versions import versions
 
 Result = TypeVar("Result")
 EVALUATION_SEED = 10_000  # Gymnasium seeds from here on are for scores alone
@@ -62,7 +65,8 @@ class Pipeline:
 
     def _configs(self) -> tuple[WMVAEConfig, WMMDNRNNConfig, WMControllerConfig]:
         a = self.args
-        common = {"seed": a.seed}
+        common = {"seed": a.seed, "tensorboard": a.tensorboard, "wandb": a.wandb}
+        Tracking.from_extra(common)
         test = {} if a.num_test_files is None else {"num_test_files": a.num_test_files}
         vae = {**self.preset.vae, **common, **test}
         rnn = {**self.preset.rnn, **common, **test}
@@ -75,6 +79,8 @@ class Pipeline:
         }
         if a.ctrl_generations is not None:
             ctrl["max_generations"] = a.ctrl_generations
+        if a.film_every is not None:
+            ctrl["film_every"] = a.film_every
         if self.earlier is not None:
             ctrl |= {"start_from": str(self.earlier), "driving": a.data_dir}
         folders: dict[str, Any] = {"logdir": a.logdir}
@@ -192,8 +198,15 @@ class Pipeline:
             return
         check_split(self.args.num_test_files, self.args.num_rollouts)
         self.collect()
+        self._note_settings()
         for stage in stages.values():
             stage()
+
+    def _note_settings(self) -> None:
+        """What the run as a whole was asked for; each stage notes its own when it begins to train."""
+        names = ("preset", "seed", "num_rollouts", "rollout_len", "policy", "spread", "backend", "amp")
+        asked = {name: getattr(self.args, name) for name in names}
+        write_settings(self.args.logdir, "run", {"env": self.env_id, **asked, "device": self.device})
 
     # -- what comes after ----------------------------------------------------------------------------
 

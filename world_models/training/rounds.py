@@ -14,9 +14,11 @@ from world_models.training.arguments import resolve
 from world_models.training.pipeline import Pipeline, write_json
 from world_models.training.preflight import check_at_least
 from world_models.utils.run_dir import STAGES, best_path, log_path, read_jsonl, stage_dir
+from world_models.utils.run_settings import FILE_NAME
+from world_models.utils.tracking import EVENTS
 
 _LOG = logging.getLogger(__name__)
-_OF_ONE_ROUND = {"checkpoint.tar", "log.jsonl", "samples"}
+_OF_ONE_ROUND = ("checkpoint.tar", "log.jsonl", "samples", f"{EVENTS}*", "wandb*")
 
 
 class Run(Pipeline):
@@ -76,7 +78,7 @@ class Rounds:
         _LOG.info("round %d of %d: %s", number, self.args.rounds, self._folder(number))
         started, folder = time.monotonic(), self._folder(number)
         if pipeline.earlier is not None and not best_path(folder, "vae").exists():
-            shutil.copytree(pipeline.earlier / "vae", folder / "vae", ignore=lambda *_: _OF_ONE_ROUND)
+            shutil.copytree(pipeline.earlier / "vae", folder / "vae", ignore=shutil.ignore_patterns(*_OF_ONE_ROUND))
         pipeline.train()
         last = read_jsonl(log_path(folder, "ctrl"))[-1]
         self.rounds.append(
@@ -98,3 +100,5 @@ class Rounds:
             stage_dir(self.logdir, stage).mkdir(parents=True, exist_ok=True)
             for path in (log_path, best_path):
                 shutil.copyfile(path(folder, stage), path(self.logdir, stage))
+        if (folder / FILE_NAME).is_file():  # a run from before there were settings has none
+            shutil.copyfile(folder / FILE_NAME, self.logdir / FILE_NAME)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from world_models.configs.wm_config import WMVAEConfig
 from world_models.datasets.frame_cache import FrameCache
@@ -26,6 +27,7 @@ from world_models.utils.device import resolve_device
 from world_models.utils.precision import fast_precision
 from world_models.utils.run_dir import stage_dir
 from world_models.utils.seeding import derive_seed, seed_everything
+from world_models.utils.tracking import Tracking
 from world_models.vision.frames import images_from_frames
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
@@ -47,7 +49,7 @@ def train_convae(config: WMVAEConfig, transform: Transform | None = None) -> Fit
     Args:
         config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
             free_bits=0.0 (nats a latent), kl_weight=1.0, precision="auto" | "fp32" | "bf16",
-            compile=True (CUDA only), frames_per_epoch=None (a cap), sample_count=8.
+            compile=True (CUDA only), frames_per_epoch=None (a cap), sample_count=8, tensorboard=True, wandb=False.
         transform: albumentations-style, `transform(image=frame)["image"]`, on each training frame.
 
     Raises:
@@ -80,6 +82,8 @@ def train_convae(config: WMVAEConfig, transform: Transform | None = None) -> Fit
         autocast=autocast_for(device, _precision(config, device) == "bf16"),
         summary=count_active_latents,
         after_epoch=_sampler(vae, cache, test_files or train_files, config),
+        settings=config.to_dict(),
+        tracking=Tracking.from_extra(config.extra),
     )
     return fit(job)
 
@@ -191,7 +195,9 @@ def _batches(
     return FrameBatches(cache, files, size, True, seed, transform, most)
 
 
-def _sampler(vae: ConvVAE, cache: FrameCache, files: list[int], config: WMVAEConfig) -> Callable[[int], None] | None:
+def _sampler(
+    vae: ConvVAE, cache: FrameCache, files: list[int], config: WMVAEConfig
+) -> Callable[[int], Mapping[str, Image.Image]] | None:
     """What saves a sample sheet every `sample_interval` epochs and after the last one."""
     if config.nosamples:
         return None
@@ -199,9 +205,10 @@ def _sampler(vae: ConvVAE, cache: FrameCache, files: list[int], config: WMVAECon
     folder = stage_dir(config.logdir, "vae") / "samples"
     frames = _frames_to_show(cache, files, count)
 
-    def sample(epoch: int) -> None:
-        if epoch % config.sample_interval == 0 or epoch == config.num_epochs:
-            save_sample_sheet(folder / f"epoch_{epoch:04d}.png", vae, frames)
+    def sample(epoch: int) -> Mapping[str, Image.Image]:
+        if epoch % config.sample_interval and epoch != config.num_epochs:
+            return {}
+        return {"samples": save_sample_sheet(folder / f"epoch_{epoch:04d}.png", vae, frames)}
 
     return sample
 

@@ -34,6 +34,7 @@ from world_models.training.splits import split_indices
 from world_models.utils.device import resolve_device
 from world_models.utils.run_dir import checkpoint_path, load_checkpoint
 from world_models.utils.seeding import derive_seed, seed_everything
+from world_models.utils.tracking import Tracking
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 __all__ = ["data_pass", "get_loss", "precompute_latents", "to_latent", "train_mdn_rnn"]
@@ -57,7 +58,7 @@ def train_mdn_rnn(
         vae_config: Where V is (`logdir`).
         mdrnn_config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
             optimizer="rmsprop" (documented; alpha 0.9) | "adam", grad_clip=1.0 (None: off),
-            batches_per_epoch=None (a cap).
+            batches_per_epoch=None (a cap), tensorboard=True, wandb=False.
         use_precomputed_latents: Train on latents_<Z>.npz, made where it is missing or stale; otherwise encode
             raw frames batch by batch: slower, without the file. Both give the same losses.
         use_amp: Matrix products in bf16.
@@ -91,6 +92,8 @@ def train_mdn_rnn(
         seed=seed,
         grad_clip=_grad_clip(mdrnn_config),
         autocast=autocast_for(device, use_amp),
+        settings={**mdrnn_config.to_dict(), "amp": use_amp, "precomputed_latents": use_precomputed_latents},
+        tracking=Tracking.from_extra(mdrnn_config.extra),
     )
     return fit(job)
 

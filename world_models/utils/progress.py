@@ -81,6 +81,12 @@ class Progress:
         elif self._enabled and self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._write_line()
 
+    def expect(self, total: int | None) -> None:
+        """The units in all as they are now known or estimated."""
+        self.total = total
+        if self._bar is not None:
+            self._bar.total = total
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

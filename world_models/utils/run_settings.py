@@ -1,0 +1,62 @@
+"""`<logdir>/settings.json`: what each stage of a run was trained with, written when its training begins.
+
+Checkpoints hold the sizes that loading needs. Learning rates, batch sizes, seeds, budgets stand here, by stage,
+for whoever reads the run later; nothing is read back to train with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from world_models.errors import DataError
+from world_models.utils.versions import versions
+
+FILE_NAME = "settings.json"
+# Where things lay and how loud they were is of no use to another reader, who may be on another machine.
+_LEFT_OUT = ("logdir", "data_dir", "start_from", "driving", "noreload", "nosamples", "display", "tensorboard", "wandb")
+
+
+def write_settings(logdir: str | os.PathLike[str], part: str, values: Mapping[str, Any]) -> Path:
+    """Puts the settings of one part ("run", "vae", "mdrnn", "ctrl") in place of the last ones, at once.
+
+    Folders and switches of output are left out; the versions of what computes are added.
+
+    Raises:
+        DataError: the file that is there is not JSON.
+    """
+    path = Path(logdir) / FILE_NAME
+    kept = {name: value for name, value in values.items() if name not in _LEFT_OUT}
+    content = {**read_settings(logdir), part: {**kept, "versions": versions()}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def note_settings(logdir: str | os.PathLike[str], part: str, values: Mapping[str, Any], training: bool) -> None:
+    """`write_settings`, but a stage that has nothing left to train keeps what it was trained with."""
+    if training or part not in read_settings(logdir):
+        write_settings(logdir, part, values)
+
+
+def read_settings(logdir: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """The settings by part; {} where none were written.
+
+    Raises:
+        DataError: the file is no JSON object of objects.
+    """
+    path = Path(logdir) / FILE_NAME
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: this is not JSON ({error}); remove the file.") from error
+    if not isinstance(content, dict) or not all(isinstance(part, dict) for part in content.values()):
+        raise DataError(f"{path}: settings are an object for each stage; remove the file.")
+    return content
