@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from world_models.report.watch import Watch, add_watch_flags, watch
 from world_models.rollout.driver import BACKENDS
 from world_models.training.arguments import add_training_flags, resolve
-from world_models.training.evaluation import evaluate_recipe, run_recipe
-from world_models.training.pipeline import EVALUATION_SEED, require_run
+from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
+from world_models.training.pipeline import require_run
 from world_models.training.report_stage import add_report_flags, report_run
 from world_models.training.rounds import Run
 from world_models.training.train_world_model import train_world_model

@@ -46,11 +46,6 @@ def decode(vae: ConvVAE, latents: torch.Tensor) -> UInt8Array:
     return np.concatenate([frames_from_images(vae.decoder(part)) for part in parts])
 
 
-def reconstruct(vae: ConvVAE, frames: UInt8Array) -> UInt8Array:
-    """V's picture of frames (T, 64, 64, 3), through the latents' means."""
-    return decode(vae, encode(vae, frames))
-
-
 def sample(mixture: Mixture, temperature: float, generator: torch.Generator) -> torch.Tensor:
     """A next latent (B, Z) with the generator's chances, see `sample_mixture`."""
     shape, device = mixture.mus[..., 0, :].shape, mixture.mus.device

@@ -44,17 +44,20 @@ def latent_facts(vae: ConvVAE, frames: UInt8Array) -> LatentFacts:
     for start in range(0, len(frames), _BATCH):
         images = images_from_frames(torch.from_numpy(frames[start : start + _BATCH]).to(device))
         mu, logsigma = vae.encoder(images)
-        # The function sums over the batch.
         kls.append(kl_per_latent(mu, logsigma).double().cpu())
         mus.append(mu.double().cpu())
     all_mu = torch.cat(mus)
-    kl = torch.stack(kls).sum(0) / len(all_mu)
-    return LatentFacts(kl.numpy(), all_mu.mean(0).numpy(), all_mu.var(0, correction=0).numpy())
+    return LatentFacts(torch.cat(kls).mean(0).numpy(), all_mu.mean(0).numpy(), all_mu.var(0, correction=0).numpy())
 
 
 @torch.no_grad()
 def traversals(
-    vae: ConvVAE, frame: UInt8Array | None, facts: LatentFacts | None, rows: int = 8, columns: int = 7, reach: float = 3.0
+    vae: ConvVAE,
+    frame: UInt8Array | None,
+    facts: LatentFacts | None,
+    rows: int = 8,
+    columns: int = 7,
+    reach: float = 3.0,
 ) -> list[tuple[str, UInt8Array]]:
     """A row of pictures a latent, in which it alone goes from -reach to reach standard deviations.
 

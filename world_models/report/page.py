@@ -49,9 +49,9 @@ def _figure(content: str, caption: str) -> str:
     return f"<figure>{content}{below}</figure>"
 
 
-def grid(figures: Iterable[str]) -> str:
-    """Figures side by side as far as the screen is wide."""
-    return f'<div class="grid">{"".join(figures)}</div>'
+def grid(figures: Iterable[str], beside: int = 2) -> str:
+    """Figures side by side, `beside` of them where the screen is wide enough."""
+    return f'<div class="grid of{beside}">{"".join(figures)}</div>'
 
 
 def cards(values: Sequence[tuple[str, str, str]]) -> str:
@@ -75,6 +75,27 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def definitions(title: str, values: Mapping[str, str]) -> str:
+    """A titled block of names and values, one a line."""
+    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
+    return f'<div class="block"><h4>{escape(title)}</h4><dl class="list">{items}</dl></div>'
+
+
+def columns(blocks: Iterable[str]) -> str:
+    """Blocks in as many columns as the screen has room for."""
+    return f'<div class="columns">{"".join(blocks)}</div>'
+
+
+def caption(text: str) -> str:
+    """A caption for several figures."""
+    return f'<p class="caption">{escape(text)}</p>'
+
+
+def subheading(text: str) -> str:
+    """A heading inside a section."""
+    return f"<h3>{escape(text)}</h3>"
 
 
 def note(text: str) -> str:

@@ -14,11 +14,11 @@ from world_models.types import UInt8Array
 
 _SCALE = 2  # a 64-pixel frame becomes 128 pixels
 _GAP = 6
-_LABEL = 30
-_GREY = (128, 136, 146, 255)  # readable on white and on black
+_LABEL = 36
+_GREY = (118, 126, 138, 255)  # readable on white and on black
 
 
-def sheet(rows: Sequence[tuple[str, UInt8Array]], scale: int = _SCALE) -> Image.Image:
+def sheet(rows: Sequence[tuple[str, UInt8Array]], scale: float = _SCALE) -> Image.Image:
     """Rows of frames under their names.
 
     Args:
@@ -32,14 +32,15 @@ def sheet(rows: Sequence[tuple[str, UInt8Array]], scale: int = _SCALE) -> Image.
     if len(shapes) != 1 or 0 in next(iter(shapes)):
         raise DataError(f"a sheet needs rows of frames of one shape, got {sorted(shapes)}: give each row as many.")
     count, height, width = rows[0][1].shape[:3]
-    cell = (width * scale + _GAP, height * scale + _GAP)
+    drawn = (round(width * scale), round(height * scale))
+    cell = (drawn[0] + _GAP, drawn[1] + _GAP)
     row_height = cell[1] + _LABEL
     canvas = Image.new("RGBA", (count * cell[0] - _GAP, len(rows) * row_height - _GAP), (0, 0, 0, 0))
     pen = ImageDraw.Draw(canvas)
     for index, (name, frames) in enumerate(rows):
-        pen.text((0, index * row_height + 2), name, fill=_GREY, font=ImageFont.load_default(20))
+        pen.text((0, index * row_height + 2), name, fill=_GREY, font=ImageFont.load_default(25))
         for column, frame in enumerate(frames):
-            picture = Image.fromarray(frame).resize((width * scale, height * scale), Image.Resampling.NEAREST)
+            picture = Image.fromarray(frame).resize(drawn, Image.Resampling.NEAREST)
             canvas.paste(picture, (column * cell[0], index * row_height + _LABEL))
     return canvas
 
@@ -49,22 +50,22 @@ def evenly(length: int, count: int) -> list[int]:
     return sorted({round(float(at)) for at in np.linspace(0, length - 1, min(count, length))})
 
 
-def reconstruction_sheet(frames: UInt8Array, reconstructed: UInt8Array, count: int = 10) -> Image.Image:
-    """Frames over V's reconstructions of them, `count` spread evenly; both (T, 64, 64, 3) uint8."""
-    rows = evenly(len(frames), count)
-    return sheet([("original", frames[rows]), ("V's reconstruction", reconstructed[rows])])
+def dream_sheet(dreams: Sequence[Dream], count: int = 12) -> Image.Image:
+    """What happened over what V keeps of it over what M expected, from the last frame M saw on.
 
-
-def dream_sheet(dream: Dream, count: int = 12) -> Image.Image:
-    """What happened over what V keeps of it over what M expected, from the last frame M saw on."""
-    start = dream.warm_up - 1
-    rows = [start + offset for offset in evenly(len(dream.real) - start, count)]
-    last = len(dream.real) - 1 - start
+    Args:
+        dreams: Dreams beside the same rows of one rollout, at different temperatures.
+        count: Columns.
+    """
+    first = dreams[0]
+    start = first.warm_up - 1
+    rows = [start + offset for offset in evenly(len(first.real) - start, count)]
+    last = len(first.real) - 1 - start
     return sheet(
         [
-            (f"reality: from the last frame that M saw to {last} steps later", dream.real[rows]),
-            ("reality through V", dream.reconstructed[rows]),
-            ("the dream: M goes on alone", dream.dreamed[rows]),
+            (f"reality: from the last frame that M saw to {last} steps later", first.real[rows]),
+            ("reality through V", first.reconstructed[rows]),
+            *((f"the dream at temperature {each.temperature:g}", each.dreamed[rows]) for each in dreams),
         ]
     )
 

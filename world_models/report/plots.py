@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 _FEW_POINTS = 15  # up to here each point is marked
-_SIZE = (4.6, 3.2)  # inches
+SIZES = {1: (9.6, 2.9), 2: (4.6, 3.2), 3: (3.3, 2.9)}
+"""Width and height in inches by how many charts stand side by side: the words are then of equal size on the page."""
 _DPI = 160
 
 
@@ -86,9 +87,9 @@ DARK = Theme(
 )
 
 
-def draw(plot: Plot, theme: Theme = LIGHT) -> bytes:
-    """The chart as a PNG with a transparent ground, 736 pixels wide."""
-    figure = Figure(figsize=_SIZE, layout="constrained")
+def draw(plot: Plot, theme: Theme = LIGHT, beside: int = 2) -> bytes:
+    """The chart as a PNG with a transparent ground, 160 pixels an inch of `SIZES[beside]`."""
+    figure = Figure(figsize=SIZES[beside], layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     if isinstance(plot, Chart):
@@ -110,6 +111,8 @@ def _draw_chart(axes: Axes, chart: Chart, theme: Theme) -> None:
         axes.set_xscale("log")
     elif chart.x_label in ("epoch", "generation"):
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
+    if all(float(y).is_integer() for each in chart.lines for y in each.y):
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
     if len(chart.lines) > 1:
         _legend(axes, [each.label for each in chart.lines], theme)
 
@@ -144,17 +147,14 @@ def _draw_bars(axes: Axes, plot: Bars, theme: Theme) -> None:
     colours = [theme.lines[0] if place < muted else theme.muted for place in range(len(plot.heights))]
     axes.bar(range(len(plot.heights)), plot.heights, color=colours, width=0.8)
     axes.set_xticks(range(len(plot.labels)), plot.labels)
-    if len(plot.labels) > 20:
-        axes.tick_params(axis="x", labelrotation=90)
 
 
 def _dress(axes: Axes, plot: Plot, theme: Theme) -> None:
+    if isinstance(plot, Bars) and len(plot.labels) > 40:
+        axes.tick_params(axis="x", labelrotation=90)
     axes.set_title(plot.title, color=theme.ink, fontsize=10, loc="left")
     axes.set_xlabel(plot.x_label, color=theme.ink, fontsize=8.5)
-    small = isinstance(plot, Bars) and len(plot.labels) > 20
     axes.tick_params(colors=theme.ink, labelsize=8, length=0, which="both")
-    if small:
-        axes.tick_params(axis="x", labelsize=6 if len(plot.labels) > 40 else 7)
     axes.grid(color=theme.grid, linewidth=0.8, axis="both" if isinstance(plot, Chart) else "y")
     axes.set_axisbelow(True)
     for name, spine in axes.spines.items():

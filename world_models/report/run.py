@@ -1,54 +1,70 @@
-"""What a report reads of a run: logs, V, M, C's facts, a rollout to show them on. Any may be missing."""
+"""What a report reads of a run: logs, settings, V, M, C's facts, scores, rounds, data. Any may be missing."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from world_models.datasets.rollout_files import list_rollouts, read_rollout
 from world_models.errors import CheckpointError, DataError
 from world_models.models.load import load_mdrnn, load_vae
 from world_models.models.mdrnn import MDRNN
-from world_models.types import Rollout
+from world_models.report.data import Data, read_data, some_frames
+from world_models.report.episode import FilmedEpisode
+from world_models.types import Rollout, UInt8Array
 from world_models.utils.run_dir import STAGES, best_path, load_checkpoint, log_path, read_jsonl
+from world_models.utils.run_settings import read_settings
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
-_CANDIDATES = 4  # of the data folder's last rollouts, the one of most reward is shown
+Log = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder as read: `logs` by stage (empty where there is none), and None for what is missing."""
+    """A run's folder as read: `logs` by stage (empty where there is none), and None for what is missing.
+
+    `facts` are the plain values in each stage's best.tar, `rounds` the records of an iterative run with their
+    logs of C, `rollout` and `frames` what V and M are shown on: the data folder's, or else the filmed episode's.
+    """
 
     logdir: Path
-    logs: Mapping[str, list[dict[str, Any]]]
+    logs: Mapping[str, Log]
     vae: ConvVAE | None
     mdrnn: MDRNN | None
     env_name: str | None
     summary: Mapping[str, Any]
-    rollout: Rollout | None
-    rollout_file: str
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rounds: tuple[tuple[Mapping[str, Any], Log], ...] = ()
+    data: Data | None = None
+    rollout: Rollout | None = None
+    rollout_file: str = ""
+    frames: UInt8Array | None = None
+    episode: FilmedEpisode | None = None
 
 
 def read_run(
     logdir: str | os.PathLike[str],
     data_dir: str | os.PathLike[str] | None = None,
     summary: Mapping[str, Any] | None = None,
+    episode: FilmedEpisode | None = None,
 ) -> Run:
     """Reads what there is.
 
     Args:
         logdir: The run's folder.
         data_dir: Its rollouts; None where there are none to show.
-        summary: The evaluation's figures; by default `<logdir>/summary.json`, where there is one.
+        summary: The evaluation's figures; by default those of `<logdir>/summary.json` and, as the trained agent's,
+            of `<logdir>/evaluation.json` (what `evaluate --json` prints), where they are.
+        episode: An episode that the trained agent drove.
 
     Raises:
         CheckpointError: No stage of a run lies in `logdir`, or a checkpoint there cannot be used.
-        DataError: `data_dir` is named and has no rollout, or one that breaks the schema.
+        DataError: `data_dir` is named and has no rollout, or one that breaks the schema; a file of scores, settings
+            or rounds is not what it should be.
     """
     root = Path(logdir)
     logs = {stage: read_jsonl(log_path(root, stage)) for stage in STAGES}
@@ -58,45 +74,78 @@ def read_run(
             f"{root}: there is nothing to report, none of {', '.join(STAGES)} has a best.tar or a log.jsonl "
             "there; train first, or name the logdir of a run."
         )
-    rollout, name = _rollout_to_show(data_dir) if data_dir is not None else (None, "")
-    figures = _summary(root) if summary is None else summary
+    data = read_data(data_dir) if data_dir is not None else None
+    facts = {stage: _facts(root, stage) for stage in STAGES if stage in trained}
+    figures = read_scores(root) if summary is None else summary
+    rollout, name, frames = _to_show(data, episode)
     return Run(
         logdir=root,
         logs=logs,
         vae=load_vae(root) if "vae" in trained else None,
         mdrnn=load_mdrnn(root) if "mdrnn" in trained else None,
-        env_name=_env_name(root, "ctrl" in trained, figures),
+        env_name=_env_name(facts, figures, data),
         summary=figures,
+        facts=facts,
+        settings=read_settings(root),
+        rounds=_rounds(root),
+        data=data,
         rollout=rollout,
         rollout_file=name,
+        frames=frames,
+        episode=episode,
     )
 
 
-def _summary(root: Path) -> Mapping[str, Any]:
-    path = root / "summary.json"
+def read_scores(root: Path) -> Mapping[str, Any]:
+    """summary.json, with evaluation.json's score as the trained agent's where there is one; {} without either.
+
+    Raises:
+        DataError: one of them is no JSON object.
+    """
+    summary = dict(_object(root / "summary.json", "evaluate again, or remove the file"))
+    score = _object(root / "evaluation.json", "write it anew with evaluate --json")
+    if "mean" in score:
+        summary["trained"] = score
+        summary.setdefault("backend", score.get("backend", "not recorded"))
+        summary.setdefault("env", score.get("env"))
+    return summary
+
+
+def _object(path: Path, mend: str) -> Mapping[str, Any]:
+    """The JSON object in a file; {} where there is no file."""
     if not path.is_file():
         return {}
     try:
         content = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise DataError(f"{path}: this is not JSON ({error}); evaluate again, or remove the file.") from error
+        raise DataError(f"{path}: this is not JSON ({error}); {mend}.") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: a summary is a JSON object, got a {type(content).__name__}; evaluate again.")
+        raise DataError(f"{path}: a JSON object is needed, got a {type(content).__name__}; {mend}.")
     return content
 
 
-def _env_name(root: Path, has_ctrl: bool, summary: Mapping[str, Any]) -> str | None:
-    stored = load_checkpoint(best_path(root, "ctrl")).get("env_name") if has_ctrl else None
-    name = stored or summary.get("env_name") or summary.get("env")
+def _facts(root: Path, stage: str) -> dict[str, Any]:
+    stored = load_checkpoint(best_path(root, stage))
+    return {name: value for name, value in stored.items() if isinstance(value, str | int | float | list | tuple)}
+
+
+def _rounds(root: Path) -> tuple[tuple[Mapping[str, Any], Log], ...]:
+    records = _object(root / "rounds.json", "remove the file").get("rounds", [])
+    if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):
+        raise DataError(f"{root / 'rounds.json'}: its rounds are no list of objects; remove the file.")
+    return tuple((each, read_jsonl(log_path(root / f"round_{each.get('round')}", "ctrl"))) for each in records)
+
+
+def _env_name(facts: Mapping[str, Mapping[str, Any]], summary: Mapping[str, Any], data: Data | None) -> str | None:
+    name = facts.get("ctrl", {}).get("env_name") or summary.get("env_name") or summary.get("env")
+    if not name and data is not None and data.origins[0][0][0] != "not recorded":
+        name = data.origins[0][0][0]
     return str(name) if name else None
 
 
-def _rollout_to_show(data_dir: str | os.PathLike[str]) -> tuple[Rollout, str]:
-    """The rollout with most reward of the last few: the last ones are those that training holds out."""
-    best: tuple[Rollout, str] | None = None
-    for path in list_rollouts(Path(data_dir))[-_CANDIDATES:]:
-        rollout = read_rollout(path)
-        if best is None or rollout.episode_return > best[0].episode_return:
-            best = (rollout, path.name)
-    assert best is not None  # list_rollouts never gives an empty list
-    return best
+def _to_show(data: Data | None, episode: FilmedEpisode | None) -> tuple[Rollout | None, str, UInt8Array | None]:
+    if data is not None:
+        return data.rollout, data.rollout_file, data.frames
+    if episode is not None:
+        return episode.rollout, "the filmed episode", some_frames([episode.rollout])
+    return None, "", None

@@ -46,7 +46,9 @@ class Window:
         try:
             import pygame
         except ImportError as error:
-            raise MissingDependencyError("A window needs pygame: pip install pygame, or name a file (--out).") from error
+            raise MissingDependencyError(
+                "A window needs pygame: pip install pygame, or name a file (--out)."
+            ) from error
         self._pygame: Any = pygame
         self._title, self._fps = title, fps
         self._screen: Any = None

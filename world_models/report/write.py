@@ -7,9 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from world_models.report import page, sections
+from world_models.report import page
+from world_models.report.episode import FilmedEpisode
 from world_models.report.run import Run, read_run
-from world_models.types import UInt8Array
+from world_models.report.sections.control import ctrl_section
+from world_models.report.sections.data import data_section
+from world_models.report.sections.memory import mdrnn_section
+from world_models.report.sections.result import result_section
+from world_models.report.sections.setup import setup_section
+from world_models.report.sections.vision import vae_section
 
 
 def write_report(
@@ -17,8 +23,7 @@ def write_report(
     data_dir: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     summary: Mapping[str, Any] | None = None,
-    episode_frames: UInt8Array | None = None,
-    reconstructions: UInt8Array | None = None,
+    episode: FilmedEpisode | None = None,
     episode_about: str = "",
 ) -> Path:
     """Writes the report of a run: index.html, whole in itself, and its pictures and video as files beside it.
@@ -27,32 +32,33 @@ def write_report(
 
     Args:
         logdir: The run's folder, of which any of vae/, mdrnn/, ctrl/ may be missing.
-        data_dir: Rollouts to show V and M on; None leaves reconstructions and dream out.
+        data_dir: Rollouts to tell of and to show V and M on; without them they are shown on the episode.
         out: The report's folder; `<logdir>/report` by default.
-        summary: Figures of the evaluation (`trained.mean`, `trained.std`, `trained.episodes`, `random.mean`,
-            `backend`, `seconds` by stage), each optional; by default those of
-            `<logdir>/summary.json`, where there is one.
-        episode_frames: Native frames (T, H, W, 3) uint8 of one episode, for the video.
-        reconstructions: V's picture (T, h, w, 3) uint8 of each; made here where it is None and V is there.
-        episode_about: A sentence on which episode it is, for the caption.
+        summary: Figures of the evaluation (`trained` and `random` with mean, std, episodes, returns and seeds,
+            `backend`, `seconds` by stage), each optional; by default those of `<logdir>/summary.json` and
+            `<logdir>/evaluation.json` (what `evaluate --json` prints), where there are any.
+        episode: An episode that the trained agent drove, for the video.
+        episode_about: A sentence on which episode it is, or on why there is none.
 
     Returns:
         The path of index.html.
 
     Raises:
         CheckpointError: `logdir` holds no stage of a run, or a checkpoint that cannot be used.
-        DataError: `data_dir` has no rollout or a broken one, or the frames are not frames.
+        DataError: `data_dir` has no rollout or a broken one, or a file of scores or settings is no JSON.
     """
-    run = read_run(logdir, data_dir, summary)
+    run = read_run(logdir, data_dir, summary, episode)
     folder = Path(out) if out is not None else run.logdir / "report"
     folder.mkdir(parents=True, exist_ok=True)
     parts = [
-        sections.result_section(run, folder, episode_frames, reconstructions, episode_about),
-        sections.vae_section(run, folder),
-        sections.mdrnn_section(run, folder),
-        sections.ctrl_section(run, folder),
+        result_section(run, folder, episode_about),
+        setup_section(run),
+        data_section(run, folder),
+        vae_section(run, folder),
+        mdrnn_section(run, folder),
+        ctrl_section(run, folder),
     ]
-    html = page.page(_title(run), str(run.logdir), parts, "Written by world-models. Ha & Schmidhuber, 2018.")
+    html = page.page(_title(run), run.logdir.resolve().name, parts, "Written by world-models. Ha & Schmidhuber, 2018.")
     target = folder / "index.html"
     temporary = folder / ".index.html.part"
     temporary.write_text(html, encoding="utf-8")

@@ -14,11 +14,13 @@ from world_models.errors import ConfigError
 from world_models.executors.base import evaluate
 from world_models.executors.local import cpu_count, make_executor
 from world_models.models.load import load_controller
-from world_models.rollout.driver import Driver, Recipe, choose_backend
-from world_models.rollout.loop import Transition
-from world_models.types import Episode, EpisodeResult, UInt8Array
+from world_models.rollout.driver import Recipe, choose_backend
+from world_models.types import Episode, EpisodeResult
 from world_models.utils.progress import Progress
 from world_models.utils.versions import versions
+
+EVALUATION_SEED = 10_000  # Gymnasium seeds from here on are for scores alone
+
 
 def run_recipe(logdir: str | Path, env_name: str | None = None, backend: str = "gymnasium", **settings: Any) -> Recipe:
     """The recipe that drives a trained run as its checkpoint says."""
@@ -92,28 +94,11 @@ def evaluate_recipe(
     }
 
 
-class _Film:
-    """A listener that keeps one episode's native frames."""
-
-    def __init__(self) -> None:
-        self.frames: list[UInt8Array] = []
-
-    def transition(self, transition: Transition) -> None:
-        self.frames.append(transition.native_frames[0].copy())
-
-    def ended(self, lane: int, result: EpisodeResult) -> None:
-        """Nothing more to keep."""
-
-
-def film(recipe: Recipe, seed: int) -> UInt8Array:
-    """Native frames (T, H, W, 3) of one episode."""
-    listener = _Film()
-    driver = Driver(replace(recipe, num_lanes=1, threads=cpu_count()))
-    try:
-        driver.evaluate([Episode(0, seed)], listeners=[listener])
-    finally:
-        driver.close()
-    return np.stack(listener.frames)
+def median_episode(seeds: list[int], returns: list[float]) -> tuple[int, float]:
+    """Seed and return of the middle episode, of an even number the lower of the two: what is typical."""
+    ranked = sorted(zip(returns, seeds, strict=True))
+    episode_return, seed = ranked[(len(ranked) - 1) // 2]
+    return seed, episode_return
 
 
 def test_trained_model(

@@ -16,11 +16,11 @@ from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import canonical_id, env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.load import load_vae
-from world_models.report import write_report
 from world_models.rollout.driver import Recipe
 from world_models.training.collect_stage import generate_rollouts
-from world_models.training.evaluation import evaluate_recipe, film, run_recipe
+from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
 from world_models.training.preflight import check_actions, check_at_least, check_data, check_settings, check_split
+from world_models.training.report_stage import report_run
 from world_models.training.train_controller import train_controller
 from world_models.training.train_convae import train_convae
 from world_models.training.train_mdn_rnn import train_mdn_rnn
@@ -32,7 +32,6 @@ from world_models.utils.tracking import Tracking
 from world_models.utils.versions import versions
 
 Result = TypeVar("Result")
-EVALUATION_SEED = 10_000  # Gymnasium seeds from here on are for scores alone
 
 
 class Pipeline:
@@ -234,18 +233,9 @@ class Pipeline:
         }
 
     def report(self, summary: dict[str, Any]) -> Path:
-        """The report folder: curves, pictures, a dream, a video of the car."""
-        recipe = run_recipe(self.args.logdir, self.env_id, time_limit=self.args.ctrl_time_limit)
-        trained = summary["trained"]
-        seed, episode_return = median_episode(trained["seeds"], trained["returns"])
-        about = f"Seed {seed}, return {episode_return:.0f}: the median of the {len(trained['seeds'])} scored."
-        return write_report(
-            self.args.logdir,
-            self.args.data_dir,
-            summary=summary,
-            episode_frames=film(recipe, seed),
-            episode_about=about,
-        )
+        """The report folder: curves, pictures, dreams, a video of the agent."""
+        a = self.args
+        return report_run(a.logdir, a.data_dir, summary=summary, time_limit=a.ctrl_time_limit)
 
     def run(self, episodes: int) -> dict[str, Any]:
         """Everything, from pixels to summary.json and the report; a run that was stopped goes on."""
@@ -260,13 +250,6 @@ class Pipeline:
         print(table(summary))
         print(f"\nReport:  {page}\nSummary: {target}")
         return summary
-
-
-def median_episode(seeds: list[int], returns: list[float]) -> tuple[int, float]:
-    """Seed and return of the middle episode, of an even number the lower of the two: what is typical."""
-    ranked = sorted(zip(returns, seeds, strict=True))
-    episode_return, seed = ranked[(len(ranked) - 1) // 2]
-    return seed, episode_return
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

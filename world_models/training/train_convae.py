@@ -16,6 +16,7 @@ from world_models.datasets.rollout_files import read_meta
 from world_models.datasets.transforms import Transform
 from world_models.errors import ConfigError
 from world_models.losses.convae_loss import kl_per_latent, vae_loss_parts
+from world_models.report.latents import ACTIVE_VARIANCE
 from world_models.training import settings
 from world_models.training.devices import autocast_for, compiled, has_fused_adam
 from world_models.training.fit import FitJob, FitResult, fit
@@ -32,8 +33,6 @@ from world_models.vision.frames import images_from_frames
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 _CHANNELS = 3
-_ACTIVE_VARIANCE = 0.01
-"""A latent is active when its mean varies by more than this over frames (Burda et al. 2015, section 5.1)."""
 
 Forward = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
 
@@ -148,7 +147,7 @@ def reconstruct_with(
 def count_active_latents(means: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     """{"active_latents": how many latents' mu varies over frames}, from the means of mu and its square."""
     variance = means["mu_squared"] - means["mu"].square()
-    return {"active_latents": int((variance > _ACTIVE_VARIANCE).sum())}
+    return {"active_latents": int((variance > ACTIVE_VARIANCE).sum())}
 
 
 def _check_size(config: WMVAEConfig) -> None:

@@ -1,0 +1,90 @@
+"""What the sections share: charts and sheets as files and in the page, numbers as words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from world_models.report import curves, page, pictures, plots
+
+
+def charts(folder: Path, made: Sequence[plots.Plot], who: str) -> str:
+    """Charts side by side, light and dark, one alone over the whole width; the light ones as files too."""
+    beside = 1 if len(made) == 1 else 3 if len(made) % 3 == 0 else 2
+    figures = []
+    for plot in made:
+        light, dark = (plots.draw(plot, theme, beside) for theme in (plots.LIGHT, plots.DARK))
+        (folder / f"{plot.name}.png").write_bytes(light)
+        figures.append(page.picture(light, f"{who}: {plot.title}", dark=dark, wide=beside == 1))
+    return page.grid(figures, beside)
+
+
+def curves_or_note(folder: Path, made: Sequence[plots.Plot], who: str) -> str:
+    """The charts of a stage's log, or that there is none."""
+    return charts(folder, made, who) if made else page.note(f"{who} has no learning curve in this run yet.")
+
+
+def wide(folder: Path, name: str, made: Image.Image, alt: str, caption: str) -> str:
+    """A sheet of frames, as a file and over the page's whole width."""
+    data = pictures.png(made)
+    (folder / f"{name}.png").write_bytes(data)
+    return page.picture(data, alt, caption, wide=True)
+
+
+def named(values: Mapping[str, float | None]) -> dict[str, str]:
+    """The values that there are, as words."""
+    return {name: text(value) for name, value in values.items() if value is not None}
+
+
+def _values(log: Sequence[curves.LogLine], key: str) -> list[float]:
+    found = curves.line([{"row": row, key: entry.get(key)} for row, entry in enumerate(log)], "row", key, key)
+    return list(found.y) if found else []
+
+
+def last(log: Sequence[curves.LogLine], key: str) -> float | None:
+    """The last number of that name in a log."""
+    return next(iter(_values(log, key)[::-1]), None)
+
+
+def least(log: Sequence[curves.LogLine], key: str) -> float | None:
+    """The least number of that name in a log."""
+    return min(_values(log, key), default=None)
+
+
+def most(log: Sequence[curves.LogLine], key: str) -> float | None:
+    """The greatest number of that name in a log."""
+    return max(_values(log, key), default=None)
+
+
+def text(value: Any) -> str:
+    """A value as a reader wants it: thousands apart, four digits, yes and no."""
+    if value is None or value == "" or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        if 0 < abs(value) < 1e-3:
+            return f"{value:.3g}"
+        return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(text(each) for each in value)
+    return str(value)
+
+
+def part(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A mapping in a mapping; {} where it is none."""
+    found = summary.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 42 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,129 @@
+"""The result: scores, their spread over the tracks, an episode to watch, rounds, times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from world_models.errors import MissingDependencyError
+from world_models.report import page, pictures, plots, video
+from world_models.report.curves import rounds_chart
+from world_models.report.inner import InnerView, inner_views
+from world_models.report.panels import compose, panels_of
+from world_models.report.run import Run
+from world_models.report.sections.common import charts, duration, part, text
+from world_models.types import UInt8Array
+
+_STAGES = {"collect": "collect", "vae": "V", "mdrnn": "M", "rnn": "M", "ctrl": "C"}
+_WHO = (("trained", "trained agent"), ("random", "random policy"))
+_POSTER = 1 / 3  # of the episode: past its opening, where the camera may still be moving in
+
+
+def result_section(run: Run, folder: Path, about: str = "") -> page.Section:
+    """The scores, the video of an episode (and a sentence about it), the rounds, and what each stage took."""
+    pieces = [*_scores(run.summary), *_spread(run.summary, folder), _episode(run, folder, about)]
+    pieces += [*_rounds(run, folder), *_times(run.summary)]
+    return page.Section("result", "Result", "How the trained agent does where it never trained.", tuple(pieces))
+
+
+def _scores(summary: Mapping[str, Any]) -> list[str]:
+    trained, random = part(summary, "trained"), part(summary, "random")
+    if "mean" not in trained and "mean" not in random:
+        return [page.note("Not evaluated yet: this report knows of no scores (summary.json).")]
+    shown = [
+        (name, _score(scores), f"{text(scores['episodes'])} episodes" if "episodes" in scores else "")
+        for key, name in _WHO
+        if "mean" in (scores := part(summary, key))
+    ]
+    if "mean" in trained and "mean" in random:
+        shown.append(("difference", f"{trained['mean'] - random['mean']:+.0f}", "trained less random"))
+    if "backend" in summary:
+        shown.append(("scored on", text(summary["backend"]), "mean return ± standard deviation"))
+    return [page.cards(shown)]
+
+
+def _score(scores: Mapping[str, Any]) -> str:
+    deviation = f" ± {scores['std']:.0f}" if isinstance(scores.get("std"), int | float) else ""
+    return f"{scores['mean']:.0f}{deviation}"
+
+
+def _spread(summary: Mapping[str, Any], folder: Path) -> list[str]:
+    """The histogram over tracks, and each track's return."""
+    groups = tuple((name, tuple(map(float, part(summary, key).get("returns", ())))) for key, name in _WHO)
+    kept = tuple(group for group in groups if group[1])
+    if not kept:
+        return []
+    title = "Returns, a track each" if len(kept) == 1 else "Returns, a track each: agent and random policy"
+    pieces = [charts(folder, [plots.Histogram("scores", title, "return", kept)], "Score")]
+    trained = part(summary, "trained")
+    if trained.get("seeds") and trained.get("returns"):
+        ranked = sorted(zip(trained["returns"], trained["seeds"], strict=False))
+        (low, low_seed), (high, high_seed) = ranked[0], ranked[-1]
+        words = f"The worst of the agent's tracks: seed {low_seed}, {low:.0f}. The best: seed {high_seed}, {high:.0f}."
+        pieces.append(page.note(words))
+    return pieces
+
+
+def _episode(run: Run, folder: Path, about: str) -> str:
+    episode = run.episode
+    if episode is None:
+        return page.note(about or "No episode was recorded for this report.")
+    at, posters = int(len(episode.pictures) * _POSTER), []
+
+    def moments() -> Iterator[UInt8Array]:
+        for number, picture in enumerate(_moments(run)):
+            if number == at:
+                posters.append(picture)
+            yield picture
+
+    try:
+        path = video.write_video(folder / "episode.mp4", moments(), episode.fps)
+    except MissingDependencyError as error:
+        return page.note(f"No video: {error}")
+    inside = " What M expected is its one-step prediction of each moment." if run.vae and run.mdrnn else ""
+    words = f"One episode, {len(episode.pictures)} frames. {about}".strip()
+    return page.video(path.read_bytes(), pictures.png(Image.fromarray(posters[0])), words + inside)
+
+
+def _moments(run: Run) -> Iterator[UInt8Array]:
+    """The pictures of the video: each moment beside what V and M make of it."""
+    episode = run.episode
+    assert episode is not None
+    if run.vae is None:
+        yield from (compose(panels_of(picture, None)) for picture in episode.pictures)
+        return
+    fits = run.mdrnn is not None and run.mdrnn.latents == run.vae.latent_size
+    view = InnerView(run.vae, run.mdrnn if fits else None)
+    for picture, seen in zip(episode.pictures, inner_views(view, episode.rollout), strict=True):
+        yield compose(panels_of(picture, seen))
+
+
+def _rounds(run: Run, folder: Path) -> list[str]:
+    """An iterative run's rounds as a table, and their curves."""
+    if not run.rounds:
+        return []
+    best = max((each.get("best_return", float("-inf")) for each, _ in run.rounds), default=None)
+    rows = [
+        (
+            f"{text(each.get('round'))}{' (used)' if each.get('best_return') == best else ''}",
+            text(each.get("best_return")),
+            text(each.get("env_steps")),
+            text(each.get("episodes")),
+            duration(float(each.get("wall_seconds") or 0.0)),
+        )
+        for each, _ in run.rounds
+    ]
+    head = ("round", "best return on other seeds", "steps of evolution", "episodes", "time")
+    chart = rounds_chart([log for _, log in run.rounds])
+    return [page.subheading("Rounds"), page.table(head, rows), *([charts(folder, chart, "Rounds")] if chart else [])]
+
+
+def _times(summary: Mapping[str, Any]) -> list[str]:
+    seconds = {name: value for name, value in part(summary, "seconds").items() if isinstance(value, int | float)}
+    if not seconds:
+        return []
+    rows = [(_STAGES.get(name, name), duration(value)) for name, value in seconds.items()]
+    return [page.subheading("Time"), page.table(("stage", "time"), rows)]

@@ -1,0 +1,85 @@
+"""How the run was set up: its environment, and what each stage was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+
+from world_models.envs.actions import ActionAdapter
+from world_models.envs.registry import env_spec, make_gym
+from world_models.errors import ActionSpaceError, EnvironmentNameError, MissingDependencyError
+from world_models.report import page
+from world_models.report.episode import frames_per_second
+from world_models.report.run import Run
+from world_models.report.sections.common import text
+
+_PARTS = {"run": "The run", "vae": "V", "mdrnn": "M", "ctrl": "C"}
+_NOT_SHOWN = ("env_name", "versions", "vae_fingerprint", "test_loss", "epoch", "return_mean", "generation", "env_steps")
+_WORDS = {"latents": "latent_size", "hiddens": "hidden_size", "actions": "action_size", "gaussians": "gmm_components"}
+
+
+def setup_section(run: Run) -> page.Section:
+    """The environment's facts, and every setting by stage: of settings.json, and of the checkpoints before it."""
+    pieces = [page.subheading("Environment"), _environment(run.env_name)]
+    tables = [(title, table) for part, title in _PARTS.items() if (table := _settings(run, part))]
+    pieces.append(page.subheading("Settings"))
+    if not run.settings:
+        pieces.append(
+            page.note("No settings.json: these are the sizes that the checkpoints hold. Newer runs write all settings.")
+        )
+    pieces.append(page.columns([page.definitions(title, table) for title, table in tables]))
+    versions = _versions(run)
+    if versions:
+        pieces += [page.subheading("Versions"), page.facts(versions)]
+    return page.Section("setup", "Set-up", "What was learned on, and with which settings.", tuple(pieces))
+
+
+def _environment(name: str | None) -> str:
+    if name is None:
+        return page.note("Neither checkpoints nor data say which environment this is.")
+    try:
+        return page.facts(environment_facts(name))
+    except (EnvironmentNameError, MissingDependencyError, ActionSpaceError) as error:
+        return page.facts({"id": name}) + page.note(f"It cannot be made here to tell more: {error}")
+
+
+def environment_facts(name: str) -> dict[str, str]:
+    """What an environment is, in a few words each."""
+    spec = env_spec(name)
+    env = make_gym(name)
+    try:
+        size = ActionAdapter(env.action_space, spec.squash, where=spec.env_id).size
+        kind = "one of" if isinstance(env.action_space, gymnasium.spaces.Discrete) else "continuous"
+        facts = {
+            "id": spec.env_id,
+            "actions": f"one of {size}" if kind == "one of" else f"{size} {kind}",
+            "own observations": f"{env.observation_space}",
+            "frames a second": text(frames_per_second(name)),
+        }
+        limit = env.spec.max_episode_steps if env.spec else None
+    finally:
+        env.close()
+    if limit:
+        facts["longest episode"] = f"{limit:,} steps"
+    if spec.rows:
+        facts["seen of a frame"] = f"its first {spec.rows} rows"
+    if spec.squash:
+        facts["C's outputs through"] = ", ".join(spec.squash)
+    return facts
+
+
+def _settings(run: Run, part: str) -> dict[str, str]:
+    stored = {_WORDS.get(name, name): value for name, value in run.facts.get(part, {}).items()}
+    asked: Mapping[str, Any] = run.settings.get(part, {})
+    merged = {**asked, **{name: value for name, value in stored.items() if name not in asked}}
+    return {name.replace("_", " "): text(value) for name, value in merged.items() if name not in _NOT_SHOWN}
+
+
+def _versions(run: Run) -> dict[str, str]:
+    for source in (*reversed(list(run.settings.values())), run.summary):
+        found = source.get("versions")
+        if isinstance(found, Mapping):
+            return {str(name): str(value) for name, value in found.items()}
+    return {}
