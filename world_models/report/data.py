@@ -82,7 +82,9 @@ def spread(items: Sequence[Path], most: int) -> list[Path]:
 def some_frames(rollouts: Sequence[Rollout]) -> UInt8Array:
     """At most 512 frames of rollouts, evenly spread."""
     everything = np.concatenate([each.observations for each in rollouts])
-    return everything[np.linspace(0, len(everything) - 1, min(len(everything), _FRAMES)).round().astype(int)]
+    rows = np.linspace(0, len(everything) - 1, min(len(everything), _FRAMES)).round().astype(int)
+    picked: UInt8Array = everything[rows]
+    return picked
 
 
 def _origin(meta: Mapping[str, object]) -> tuple[str, str, str]:

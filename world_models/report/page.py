@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from importlib import resources
 
+_DARK, _NARROW = "(prefers-color-scheme: dark)", "(max-width: 40rem)"
+
 
 @dataclass(frozen=True)
 class Section:
@@ -27,9 +29,21 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def picture(light: bytes, alt: str, caption: str = "", *, dark: bytes | None = None, wide: bool = False) -> str:
-    """A PNG with its caption; `dark` replaces it on a dark page; a `wide` one scrolls on a phone."""
-    source = f'<source media="(prefers-color-scheme: dark)" srcset="{data_uri(dark, "image/png")}">' if dark else ""
+def picture(
+    light: bytes,
+    alt: str,
+    caption: str = "",
+    *,
+    dark: bytes | None = None,
+    narrow: tuple[bytes, bytes] | None = None,
+    wide: bool = False,
+) -> str:
+    """A PNG with its caption; `dark` replaces it on a dark page, `narrow` (light, dark) on a phone; a `wide` one
+    scrolls there."""
+    sources = [(_DARK, dark)] if dark else []
+    if narrow:  # the first that fits is taken
+        sources = [(f"{_NARROW} and {_DARK}", narrow[1]), (_NARROW, narrow[0]), *sources]
+    source = "".join(f'<source media="{media}" srcset="{data_uri(data, "image/png")}">' for media, data in sources)
     image = f'<picture>{source}<img src="{data_uri(light, "image/png")}" alt="{escape(alt)}"></picture>'
     held = f'<div class="wide" tabindex="0">{image}</div>' if wide else image
     return _figure(held, caption)

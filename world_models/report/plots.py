@@ -98,7 +98,7 @@ def draw(plot: Plot, theme: Theme = LIGHT, beside: int = 2) -> bytes:
         _draw_histogram(axes, plot, theme)
     else:
         _draw_bars(axes, plot, theme)
-    _dress(axes, plot, theme)
+    _dress(axes, plot, theme, beside)
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=_DPI, transparent=True, metadata={"Software": None})
     return png.getvalue()
@@ -149,8 +149,8 @@ def _draw_bars(axes: Axes, plot: Bars, theme: Theme) -> None:
     axes.set_xticks(range(len(plot.labels)), plot.labels)
 
 
-def _dress(axes: Axes, plot: Plot, theme: Theme) -> None:
-    if isinstance(plot, Bars) and len(plot.labels) > 40:
+def _dress(axes: Axes, plot: Plot, theme: Theme, beside: int) -> None:
+    if isinstance(plot, Bars) and len(plot.labels) > (20 if beside == 2 else 40):
         axes.tick_params(axis="x", labelrotation=90)
     axes.set_title(plot.title, color=theme.ink, fontsize=10, loc="left")
     axes.set_xlabel(plot.x_label, color=theme.ink, fontsize=8.5)

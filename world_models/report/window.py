@@ -27,9 +27,11 @@ class NoScreen(Exception):
 
 
 def has_screen() -> bool:
-    """Whether a window could open: on Linux a display, or a driver named in SDL_VIDEODRIVER."""
+    """Whether somebody could see a window: on Linux there is a display, or SDL_VIDEODRIVER names a visible one."""
     if not sys.platform.startswith("linux"):
         return True
+    if os.environ.get("SDL_VIDEODRIVER") in ("dummy", "offscreen"):
+        return False
     return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
 
 

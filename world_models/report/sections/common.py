@@ -16,10 +16,15 @@ def charts(folder: Path, made: Sequence[plots.Plot], who: str) -> str:
     beside = 1 if len(made) == 1 else 3 if len(made) % 3 == 0 else 2
     figures = []
     for plot in made:
-        light, dark = (plots.draw(plot, theme, beside) for theme in (plots.LIGHT, plots.DARK))
+        light, dark = _both(plot, beside)
         (folder / f"{plot.name}.png").write_bytes(light)
-        figures.append(page.picture(light, f"{who}: {plot.title}", dark=dark, wide=beside == 1))
+        narrow = _both(plot, 2) if beside == 1 else None
+        figures.append(page.picture(light, f"{who}: {plot.title}", dark=dark, narrow=narrow))
     return page.grid(figures, beside)
+
+
+def _both(plot: plots.Plot, beside: int) -> tuple[bytes, bytes]:
+    return plots.draw(plot, plots.LIGHT, beside), plots.draw(plot, plots.DARK, beside)
 
 
 def curves_or_note(folder: Path, made: Sequence[plots.Plot], who: str) -> str:
