@@ -1,15 +1,13 @@
-"""Charts are made of what a log has, and drawn as PNGs."""
+"""Charts are made of what a log has."""
 
 from __future__ import annotations
 
-import io
 import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from world_models.report import curves
 
@@ -50,7 +48,7 @@ def test_each_stage_has_its_charts_and_an_empty_log_has_none() -> None:
         "mdrnn_mse",
     ]
     assert curves.vae_charts([]) == curves.mdrnn_charts([]) == []
-    assert curves.ctrl_charts([], curves.carracing_reference()) == []
+    assert curves.ctrl_charts([], curves.reference_of("CarRacing-v3")) == []
 
 
 def test_training_stands_beside_held_out_only_where_data_was_held_out() -> None:
@@ -67,35 +65,34 @@ def test_training_stands_beside_held_out_only_where_data_was_held_out() -> None:
 def test_the_controllers_curve_stands_beside_the_reference_over_episodes() -> None:
     log = [{"generation": g, "episodes": 64 * g, "mean": 10.0 * g} for g in (1, 2, 3)]
 
-    chart = next(c for c in curves.ctrl_charts(log, curves.carracing_reference()) if c.name == "ctrl_reference")
+    chart = next(c for c in curves.ctrl_charts(log, curves.reference_of("CarRacing-v3")) if c.name == "ctrl_reference")
 
     assert chart.log_x
     assert chart.lines[0].x == (64.0, 128.0, 192.0)
     assert chart.lines[-1].muted
 
 
-def test_the_reference_is_the_papers_log_at_1024_episodes_a_generation() -> None:
-    reference = curves.carracing_reference()
+@pytest.mark.parametrize(
+    ("env_name", "first", "last"),
+    [("CarRacing-v3", (-60, 0), (880, 900)), ("VizdoomTakeCover-v1", (300, 310), (890, 900))],
+)
+def test_the_reference_is_the_papers_log_at_1024_episodes_a_generation(env_name, first, last) -> None:
+    reference = curves.reference_of(env_name)
 
-    assert 30 <= len(reference.x) <= 60
+    assert reference is not None and 30 <= len(reference.x) <= 60
     assert list(reference.x) == sorted(reference.x)
     assert reference.x[0] == 1024 and reference.x[-1] == 1800 * 1024
-    assert reference.y[0] < 0 and 880 < reference.y[-1] < 900
+    assert first[0] < reference.y[0] < first[1] and last[0] < reference.y[-1] < last[1]
 
 
-@pytest.mark.parametrize("theme", [curves.LIGHT, curves.DARK], ids=["light", "dark"])
-def test_a_chart_is_a_png_with_a_transparent_ground(theme: curves.Theme) -> None:
-    one_point = curves.Line("this run", (64.0,), (1.0,), (2.0,))
-    chart = curves.Chart("c", "Return", "episodes", (one_point, curves.carracing_reference()), log_x=True)
-
-    picture = Image.open(io.BytesIO(curves.draw(chart, theme)))
-
-    assert picture.format == "PNG"
-    assert picture.width == 736
-    assert picture.convert("RGBA").getpixel((0, 0))[3] == 0
+def test_other_environments_have_no_reference() -> None:
+    assert curves.reference_of("CartPole-v1") is None
 
 
-def test_a_logarithmic_chart_with_a_point_at_zero_is_drawn_on_a_plain_axis() -> None:
-    chart = curves.Chart("c", "Return", "episodes", (curves.Line("this run", (0.0, 5.0), (1.0, 2.0)),), log_x=True)
+def test_rounds_stand_beside_each_other_and_one_without_evaluation_is_left_out() -> None:
+    logs = [[{"env_steps": 10, "eval_mean": 5.0}], [{"env_steps": 10}], [{"env_steps": 7, "eval_mean": 9.0}]]
 
-    assert curves.draw(chart).startswith(b"\x89PNG")
+    (chart,) = curves.rounds_chart(logs)
+
+    assert [(each.label, each.y) for each in chart.lines] == [("round 1", (5.0,)), ("round 3", (9.0,))]
+    assert curves.rounds_chart([[], []]) == []

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.doubles import counting_frame
 from world_models.errors import DataError
 from world_models.report.dream import Dream
-from world_models.report.pictures import dream_sheet, evenly, png, reconstruction_sheet, sheet
+from world_models.report.pictures import dream_sheet, evenly, png, sheet
 
 FRAMES = np.stack([counting_frame(t) for t in range(20)])
 
@@ -34,17 +34,20 @@ def test_rows_are_spread_evenly_with_both_ends(length: int, count: int) -> None:
     assert rows[-1] == (length - 1 if count > 1 else 0)
 
 
-def test_reconstructions_stand_under_their_originals() -> None:
-    picture = reconstruction_sheet(FRAMES, FRAMES, count=4)
+def test_a_sheet_has_each_frame_in_its_column_at_the_scale_asked_for() -> None:
+    picture = sheet([("a", FRAMES[:4]), ("b", FRAMES[4:8])], scale=1.5)
 
-    assert picture.width == 4 * 128 + 3 * 6
-    assert times_of_last_row(picture, 4) == [0, 6, 13, 19]
+    assert picture.width == 4 * 96 + 3 * 6
+    assert times_of_last_row(picture, 4) == [4, 5, 6, 7]
 
 
 def test_a_dream_is_shown_from_the_last_frame_that_m_saw() -> None:
-    picture = dream_sheet(Dream(FRAMES, FRAMES, FRAMES, warm_up=8), count=5)
+    dreams = [Dream(FRAMES, FRAMES, FRAMES, warm_up=8, temperature=heat) for heat in (0.5, 1.0)]
 
-    assert times_of_last_row(picture, 5) == [7, 10, 13, 16, 19]
+    one, two = dream_sheet(dreams[:1], count=5), dream_sheet(dreams, count=5)
+
+    assert times_of_last_row(one, 5) == times_of_last_row(two, 5) == [7, 10, 13, 16, 19]
+    assert two.height > one.height
 
 
 def test_rows_of_other_lengths_are_refused() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from world_models.errors import DataError, MissingDependencyError
-from world_models.report.video import side_by_side, write_video
+from world_models.report.panels import compose
+from world_models.report.video import write_video
 from world_models.types import UInt8Array
 
 
@@ -23,27 +24,34 @@ def moving(count: int, height: int = 96, width: int = 96) -> UInt8Array:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # imageio-ffmpeg's reader leaves its pipes to the collector
 def test_a_video_has_every_frame_at_its_size_and_rate(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "car.mp4", side_by_side([moving(12), moving(12, 64, 64)], height=96), fps=25)
+    path = write_video(
+        tmp_path / "car.mp4", (np.concatenate([a, b], 1) for a, b in zip(moving(12), moving(12), strict=True)), fps=25
+    )
 
     meta, *frames = imageio_ffmpeg.read_frames(path)
 
     assert meta["codec"].startswith("h264") and meta["fps"] == 25
-    assert meta["size"] == (96 + 8 + 96, 96) and len(frames) == 12
-    last = np.frombuffer(frames[-1], np.uint8).reshape(96, 200, 3).astype(int)
-    assert np.abs(last[48, [10, 190]] - (20, 200, 40)).max() < 25
+    assert meta["size"] == (192, 96) and len(frames) == 12
+    last = np.frombuffer(frames[-1], np.uint8).reshape(96, 192, 3).astype(int)
+    assert np.abs(last[48, [10, 180]] - (20, 200, 40)).max() < 25
 
 
-def test_tracks_take_the_first_ones_proportions_and_an_even_size() -> None:
-    joined = next(side_by_side([moving(1, 84, 96), moving(1, 64, 64)], height=63))
+def test_panels_take_the_first_ones_proportions_and_an_even_size() -> None:
+    panels = [("native", moving(1, 84, 96)[0]), ("stored", moving(1, 64, 64)[0])]
 
-    assert joined.shape == (64, 72 + 8 + 72, 3)
+    picture = compose(panels, height=63)
+
+    assert picture.shape[0] % 2 == picture.shape[1] % 2 == 0
+    assert picture.shape[1] == 10 + 72 + 10 + 72 + 10
 
 
-def test_tracks_of_other_lengths_or_kinds_are_refused() -> None:
-    with pytest.raises(DataError, match=r"\[3, 4\] frames"):
-        side_by_side([moving(3), moving(4)])
-    with pytest.raises(DataError, match="float64"):
-        side_by_side([moving(3).astype(np.float64)])  # type: ignore[list-item]
+def test_a_foot_adds_a_line_and_long_names_stay_in_their_panels() -> None:
+    frame = moving(1)[0]
+
+    plain, footed = compose([("a", frame)]), compose([("a" * 200, frame)], ["seed 1", "return 2"])
+
+    assert footed.shape[0] > plain.shape[0] and footed.shape[1] == plain.shape[1]
+    assert (footed[:, -10:] == footed[0, -1]).all(), "nothing is written beside the panel"
 
 
 def test_no_picture_is_refused(tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.doubles import make_rollouts
+from tests.doubles import make_rollouts, noise_rollout
 from world_models.errors import CheckpointError, DataError
 from world_models.models.mdrnn import MDRNN
 from world_models.report import write_report
-from world_models.report.sections import duration
+from world_models.report.episode import FilmedEpisode
+from world_models.report.sections.common import duration
+from world_models.types import Episode, EpisodeResult
 from world_models.utils.run_dir import JsonlLog, best_path, log_path, save_checkpoint
+from world_models.utils.run_settings import write_settings
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 torch.set_num_threads(1)
@@ -40,6 +43,11 @@ def add_ctrl(logdir: Path, env_name: str = "CarRacing-v3") -> None:
     save_checkpoint(best_path(logdir, "ctrl"), weights)
     line = {"generation": 1, "episodes": 64, "env_steps": 5000, "seconds": 83.0, "mean": -3.0, "best": 5.0}
     JsonlLog(log_path(logdir, "ctrl")).write(line)
+
+
+def filmed(steps: int) -> FilmedEpisode:
+    pictures = np.zeros((steps, 84, 96, 3), np.uint8)
+    return FilmedEpisode(pictures, noise_rollout(steps), EpisodeResult(Episode(0, 3), 7.0, steps, "terminal"), 50.0)
 
 
 class _Sources(HTMLParser):
@@ -75,8 +83,8 @@ def test_a_whole_run_gives_pictures_curves_scores_and_a_video(tmp_path: Path) ->
         add(tmp_path / "run")
     make_rollouts(tmp_path / "data", [12, 12])
     summary = {
-        "random": {"mean": -31.4, "std": 6.0, "episodes": 16},
-        "trained": {"mean": 612.7, "std": 90.2, "episodes": 16},
+        "random": {"mean": -31.4, "std": 6.0, "episodes": 16, "returns": [-30.0, -32.0]},
+        "trained": {"mean": 612.7, "std": 90.2, "episodes": 16, "returns": [600.0, 620.0], "seeds": [7, 8]},
         "backend": "gymnasium",
         "seconds": {"vae": 125.0, "ctrl": 600},
     }
@@ -85,13 +93,17 @@ def test_a_whole_run_gives_pictures_curves_scores_and_a_video(tmp_path: Path) ->
         tmp_path / "run",
         tmp_path / "data",
         summary=summary,
-        episode_frames=np.zeros((5, 96, 96, 3), np.uint8),
+        episode=filmed(5),
+        episode_about="Seed 3.",
     )
 
     html, sources = check_page(path)
     assert path == tmp_path / "run" / "report" / "index.html"
     files = {file.name for file in path.parent.iterdir()}
     assert {"reconstructions.png", "dream.png", "episode.mp4", "vae_loss.png", "ctrl_reference.png"} <= files
+    assert {"scores.png", "data_returns.png", "data_action_2.png", "traversals_1.png", "vae_kl_per_latent.png"} <= files
+    for words in ("seed 7, 600", "seed 8, 620", "Seed 3.", "3 continuous", "clipped_tanh"):
+        assert words in html
     for words in ("CarRacing-v3", "613 ± 90", "-31 ± 6", "+644", "gymnasium", "2 min 5 s", "1 min 23 s"):
         assert words in html
     assert sum(source.startswith("data:video/mp4") for source in sources) == 1
@@ -130,7 +142,8 @@ def test_a_run_that_has_only_logs_yet_is_reported(tmp_path: Path) -> None:
 
     html, sources = check_page(write_report(tmp_path))
 
-    assert "V is not trained" in html and len(sources) == 2  # one chart, light and dark
+    # One chart over the whole width: light and dark, for a wide and for a narrow screen.
+    assert "V is not trained" in html and len(sources) == 4
 
 
 def test_another_environment_is_not_set_beside_the_carracing_reference(tmp_path: Path) -> None:
@@ -190,3 +203,72 @@ def test_a_broken_summary_is_named(tmp_path: Path) -> None:
 )
 def test_durations_are_said_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_the_checkpoints_of_a_run_without_data_or_episode_are_reported_with_what_v_imagines(tmp_path: Path) -> None:
+    for add in (add_vae, add_mdrnn, add_ctrl):
+        add(tmp_path)
+
+    html, _ = check_page(write_report(tmp_path))
+
+    files = {file.name for file in (tmp_path / "report").iterdir()}
+    assert {"imagined.png", "traversals_1.png"} <= files and "data_returns.png" not in files
+    for words in ("without a data folder (--data_dir)", "No reconstructions", "No dream", "No episode was recorded"):
+        assert words in html
+
+
+def test_without_data_v_and_m_are_shown_on_the_filmed_episode(tmp_path: Path) -> None:
+    for add in (add_vae, add_mdrnn, add_ctrl):
+        add(tmp_path)
+
+    html, _ = check_page(write_report(tmp_path, episode=filmed(12)))
+
+    files = {file.name for file in (tmp_path / "report").iterdir()}
+    assert {"reconstructions.png", "dream.png", "episode.mp4"} <= files
+    assert "frames of the filmed episode" in html
+
+
+def test_the_settings_of_the_run_stand_in_the_page_and_so_do_the_checkpoints_sizes(tmp_path: Path) -> None:
+    add_vae(tmp_path)
+    write_settings(tmp_path, "vae", {"learning_rate": 0.00037, "free_bits": 0.5, "noreload": True})
+
+    html, _ = check_page(write_report(tmp_path))
+
+    for words in ("learning rate</dt><dd>0.00037<", "free bits</dt><dd>0.5<", "latent size</dt><dd>4<", "torch"):
+        assert words in html
+    assert "noreload" not in html and "no settings.json" not in html
+
+
+def test_rounds_are_a_table_that_says_which_is_used(tmp_path: Path) -> None:
+    add_ctrl(tmp_path)
+    rounds = [
+        {"round": 1, "best_return": 623.6, "env_steps": 390_751, "episodes": 1024, "wall_seconds": 515.0},
+        {"round": 2, "best_return": 801.2, "env_steps": 100, "episodes": 8, "wall_seconds": 7200.0},
+    ]
+    (tmp_path / "rounds.json").write_text(json.dumps({"rounds": rounds}))
+    line = {"generation": 1, "env_steps": 390_751, "eval_mean": 623.6}
+    JsonlLog(log_path(tmp_path / "round_1", "ctrl")).write(line)
+
+    html, _ = check_page(write_report(tmp_path))
+
+    for words in ("2 (used)", "623.6", "390,751", "8 min 35 s", "2 h 0 min"):
+        assert words in html
+    assert (tmp_path / "report" / "rounds.png").is_file()
+
+
+def test_what_evaluate_printed_is_read_as_the_trained_agents_score(tmp_path: Path) -> None:
+    add_ctrl(tmp_path)
+    score = {"env": "CarRacing-v3", "backend": "gymnasium", "mean": 900.1, "std": 20.0, "episodes": 100}
+    (tmp_path / "evaluation.json").write_text(json.dumps(score | {"returns": [900.0, 901.0], "seeds": [1, 2]}))
+
+    html, _ = check_page(write_report(tmp_path))
+
+    assert "900 ± 20" in html and "100 episodes" in html and "gymnasium" in html
+
+
+def test_an_environment_that_cannot_be_made_here_is_said_and_no_error(tmp_path: Path) -> None:
+    add_ctrl(tmp_path, "NoSuchGame-v9")
+
+    html, _ = check_page(write_report(tmp_path))
+
+    assert "NoSuchGame-v9" in html and "cannot be made here" in html

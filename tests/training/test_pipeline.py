@@ -19,7 +19,7 @@ from tests.training.runs import assert_equal, losses_of
 from world_models import cli
 from world_models.datasets.rollout_files import list_rollouts, read_rollout
 from world_models.training import train_world_model
-from world_models.training.pipeline import median_episode
+from world_models.training.evaluation import median_episode
 from world_models.utils.run_dir import STAGES, best_path, load_checkpoint, log_path, read_jsonl
 
 ROOT = Path(__file__).parents[2]

@@ -34,8 +34,9 @@ def compose(panels: Sequence[tuple[str, UInt8Array]], foot: Sequence[str] = (), 
         left = _GAP + column * (width + _GAP)
         canvas.paste(Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC), (left, _HEAD))
         pen.text((left, _HEAD // 2), _fitting(name, width), fill=_INK, font=_font(), anchor="lm")
+    pitch = width + _GAP if len(foot) == len(panels) else size[0] // max(len(foot), 1)
     for column, words in enumerate(foot):
-        pen.text((_GAP + column * size[0] // len(foot), _HEAD + height + _FOOT // 2), words, _QUIET, _font(), "lm")
+        pen.text((_GAP + column * pitch, _HEAD + height + _FOOT // 2), words, _QUIET, _font(), "lm")
     return np.asarray(canvas)
 
 

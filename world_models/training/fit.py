@@ -65,7 +65,7 @@ class FitJob(Learner):
     early_stopping_patience: int = 30
     noreload: bool = False
     summary: Callable[[Mapping[str, torch.Tensor]], dict[str, Any]] | None = None
-    after_epoch: Callable[[int], Mapping[str, Image.Image]] | None = None
+    after_epoch: Callable[[int], Mapping[str, Image.Image] | None] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     tracking: Tracking = field(default_factory=Tracking)
 
@@ -193,7 +193,7 @@ class _Fit:
         self.at.epoch = epoch
         if self.job.after_epoch is not None:
             self.job.model.eval()
-            for name, picture in self.job.after_epoch(epoch).items():
+            for name, picture in (self.job.after_epoch(epoch) or {}).items():
                 self.tracker.picture(name, epoch, picture)
         self.log.write(record)
         self.tracker.scalars(epoch, record)

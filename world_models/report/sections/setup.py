@@ -27,7 +27,7 @@ def setup_section(run: Run) -> page.Section:
     pieces.append(page.subheading("Settings"))
     if not run.settings:
         pieces.append(
-            page.note("No settings.json: these are the sizes that the checkpoints hold. Newer runs write all settings.")
+            page.note("These are the sizes in the checkpoints: this run has no settings.json, which newer ones write.")
         )
     pieces.append(page.columns([page.definitions(title, table) for title, table in tables]))
     versions = _versions(run)
