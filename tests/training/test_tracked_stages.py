@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.doubles import make_rollouts
 from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, LATENTS, inline_executors, save_run
-from world_models.configs.wm_config import WMControllerConfig, WMMDRNNConfig, WMVAEConfig
+from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.training.train_controller import train_controller
 from world_models.training.train_convae import train_convae
 from world_models.training.train_mdn_rnn import train_mdn_rnn
@@ -60,7 +60,8 @@ def test_v_goes_on_in_tensorboard_where_it_was_stopped_and_shows_its_samples(tmp
     images = shown(tmp_path / "run", "vae").Images("samples")
     assert [image.step for image in images] == [1, 2, 3]
     sheet = Image.open(io.BytesIO(images[-1].encoded_image_string))
-    assert sheet.size == Image.open(tmp_path / "run/vae/samples/epoch_0003.png").size
+    with Image.open(tmp_path / "run/vae/samples/epoch_0003.png") as saved:
+        assert sheet.size == saved.size
     assert read_settings(tmp_path / "run")["vae"]["num_epochs"] == 3
 
 
@@ -69,7 +70,7 @@ def test_m_shows_its_three_parts(tmp_path: Path) -> None:
     save_run(tmp_path / "run")
     folders = {"data_dir": str(tmp_path / "data"), "logdir": str(tmp_path / "run"), "device": "cpu"}
     sizes = {"latent_size": LATENTS, "action_size": 3, "hidden_size": HIDDENS, "gmm_components": 2, "seq_len": 4}
-    config = WMMDRNNConfig({**folders, **sizes, "num_epochs": 2, "num_test_files": 1, "noreload": True})
+    config = WMMDNRNNConfig({**folders, **sizes, "num_epochs": 2, "num_test_files": 1, "noreload": True})
     train_mdn_rnn(WMVAEConfig({"latent_size": LATENTS, **folders}), config)
 
     check_same(tmp_path / "run", "mdrnn", "epoch")
