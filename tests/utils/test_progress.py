@@ -38,6 +38,35 @@ def test_a_log_file_gets_a_line_about_every_15_seconds_and_one_at_the_end():
     assert [line.split(" ")[1] for line in lines] == ["3/10", "6/10", "9/10", "10/10"]
 
 
+def test_a_log_file_of_a_night_has_some_dozens_of_lines_and_none_is_written_over():
+    stream, clock = io.StringIO(), Clock()
+    with Progress("C", 9_000, "generation", stream=stream, clock=clock) as progress:
+        for _ in range(9_000):
+            clock.now += 4.0
+            progress.update(1, best=1.0)
+    assert 50 < len(stream.getvalue().splitlines()) < 120
+    assert "\r" not in stream.getvalue() and "\033" not in stream.getvalue()
+
+
+def test_a_total_that_becomes_known_gives_the_time_left():
+    stream, clock = io.StringIO(), Clock()
+    with Progress("C", None, "generation", stream=stream, clock=clock) as progress:
+        clock.now += 20.0
+        progress.expect(4)
+        progress.update(1)
+    assert (
+        stream.getvalue().splitlines()[0].startswith("C: 1/4 generation (25%), 0.05 generation/s, 0:20 gone, 1:00 left")
+    )
+
+
+def test_a_bar_takes_the_total_that_becomes_known():
+    stream = Terminal()
+    with Progress("C", None, "generation", stream=stream) as progress:
+        progress.expect(2)
+        progress.update(2)
+    assert "2/2" in stream.getvalue()
+
+
 def test_a_line_has_stage_share_rate_time_left_and_the_latest_values():
     line = run(io.StringIO(), Clock(), seconds=5.0)[0]
     assert line == "vae: 3/10 batch (30%), 0.2 batch/s, 0:15 gone, 0:35 left, loss=0.1235, best=2"

@@ -11,14 +11,16 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
-_SECONDS_BETWEEN_LINES = 15.0
+# Between two lines of a log: a tenth of the time gone, so that a night's run is some dozens of lines.
+_LEAST_SECONDS, _MOST_SECONDS, _SHARE = 15.0, 600.0, 0.1
 
 
 class Progress:
     """Context manager that tells stage, share done, rate, time left and the latest values.
 
-    On a terminal a bar that is redrawn; elsewhere one line about every 15 seconds and one at the end, both on
-    stderr. Silent where `enabled` is False or the environment has WORLD_MODELS_QUIET=1.
+    On a terminal a bar that is redrawn; elsewhere whole lines, at first every 15 seconds, ever more rarely as time
+    goes on (at the latest after ten minutes), and one at the end, both on stderr. Silent where `enabled` is False or
+    the environment has WORLD_MODELS_QUIET=1.
 
     Args:
         stage: Its name, in front of everything.
@@ -78,8 +80,11 @@ class Progress:
             if postfix:
                 self._bar.set_postfix_str(_listed(self._facts), refresh=False)
             self._bar.update(n)
-        elif self._enabled and self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:
+        elif self._enabled and self._clock() - self._last_line >= self._pause():
             self._write_line()
+
+    def _pause(self) -> float:
+        return min(max(_LEAST_SECONDS, _SHARE * (self._last_line - self._started)), _MOST_SECONDS)
 
     def expect(self, total: int | None) -> None:
         """The units in all as they are now known or estimated."""

@@ -105,16 +105,18 @@ def _rounds(run: Run, folder: Path) -> list[str]:
     """An iterative run's rounds as a table, and their curves."""
     if not run.rounds:
         return []
-    best = max((each.get("best_return", float("-inf")) for each, _ in run.rounds), default=None)
+    # Of equal rounds the later one's files are the run's, see `training.rounds`.
+    returns = [float(each.get("best_return") or float("-inf")) for each, _ in run.rounds]
+    used = max(range(len(returns)), key=lambda row: (returns[row], row))
     rows = [
         (
-            f"{text(each.get('round'))}{' (used)' if each.get('best_return') == best else ''}",
+            f"{text(each.get('round'))}{' (used)' if row == used else ''}",
             text(each.get("best_return")),
             text(each.get("env_steps")),
             text(each.get("episodes")),
             duration(float(each.get("wall_seconds") or 0.0)),
         )
-        for each, _ in run.rounds
+        for row, (each, _) in enumerate(run.rounds)
     ]
     head = ("round", "best return on other seeds", "steps of evolution", "episodes", "time")
     chart = rounds_chart([log for _, log in run.rounds])
