@@ -56,13 +56,13 @@ def _spread(summary: Mapping[str, Any], folder: Path) -> list[str]:
     kept = tuple(group for group in groups if group[1])
     if not kept:
         return []
-    title = "Returns, a track each" if len(kept) == 1 else "Returns, a track each: agent and random policy"
+    title = "Returns of the scored episodes" + ("" if len(kept) == 1 else ": agent and random policy")
     pieces = [charts(folder, [plots.Histogram("scores", title, "return", kept)], "Score")]
     trained = part(summary, "trained")
     if trained.get("seeds") and trained.get("returns"):
         ranked = sorted(zip(trained["returns"], trained["seeds"], strict=False))
         (low, low_seed), (high, high_seed) = ranked[0], ranked[-1]
-        words = f"The worst of the agent's tracks: seed {low_seed}, {low:.0f}. The best: seed {high_seed}, {high:.0f}."
+        words = f"The agent's worst episode: seed {low_seed}, {low:.0f}. The best: seed {high_seed}, {high:.0f}."
         pieces.append(page.note(words))
     return pieces
 
