@@ -78,7 +78,7 @@ def test_a_flag_counts_before_the_preset_and_the_preset_before_the_default(monke
     assert (settings["seq_len"], settings["vae_epochs"], settings["latent_size"]) == (5, 1, 32)
 
 
-@pytest.mark.parametrize("command", ["run", "collect", "train", "evaluate", "report"])
+@pytest.mark.parametrize("command", ["run", "collect", "train", "evaluate", "report", "watch"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main([command, "--help"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import gymnasium
 import pytest
 
-from tests.cli_cases import Refused, put_run, train
+from tests.cli_cases import Refused, put_run, rollouts, train
 from tests.doubles import CountingEnv
 
 ZEROS = {  # the flag, and the field that its message names
@@ -80,3 +81,9 @@ def test_a_folder_that_is_a_file_is_refused(refused: Refused) -> None:
 def test_no_episodes_to_evaluate_are_refused_before_the_work(refused: Refused, command: list[str]) -> None:
     put_run()
     refused(*command, "--episodes", "0", says=("episodes=0", "at least 1"))
+
+
+@pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed here")
+def test_wandb_that_is_not_installed_is_named_with_its_install_line(refused: Refused) -> None:
+    rollouts()
+    refused(*train("--wandb"), says=("pip install 'world-models-torch[wandb]'",))
