@@ -23,7 +23,7 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
-OPTIONAL = ("envpool", "ray", "vizdoom", "onnx", "tensorboard", "wandb", "pygame")
+OPTIONAL = ("envpool", "ray", "vizdoom", "onnx", "tensorboard", "wandb")
 
 
 def part_of(path: Path) -> str:
