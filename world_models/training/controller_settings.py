@@ -9,6 +9,7 @@ from typing import Any
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import ConfigError
+from world_models.evolution.phases import Phase
 from world_models.rollout.driver import BACKENDS
 from world_models.training.settings import choice, number, whole, whole_or_none
 
@@ -19,6 +20,16 @@ def _numbers(extra: Mapping[str, Any], name: str) -> tuple[float, ...]:
     if not isinstance(values, list | tuple) or not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
         raise ConfigError(f"{name} is {values!r}, and must be a list of finite numbers")
     return tuple(float(value) for value in values)
+
+
+def _phases(extra: Mapping[str, Any]) -> tuple[Phase, ...]:
+    """The list `phases`, each checked; it needs `max_env_steps`, which ends the first phase."""
+    values = extra.get("phases", ())
+    if not isinstance(values, list | tuple):
+        raise ConfigError(f"phases is {values!r}, and must be a list of tables")
+    if values and extra.get("max_env_steps") is None:
+        raise ConfigError("phases needs max_env_steps, the budget of the phase before them; it is None")
+    return tuple(Phase.from_mapping(value) for value in values)
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,7 @@ class ControllerSettings:
             most episodes last that long it grows by `horizon_growth`, up to time_limit.
         max_samples: Episodes a candidate may come to need, from `n_samples` on; 0: they stay as they are.
         wanted_f: They grow while the candidates' F statistic is below this (`evolution.samples`).
+        phases: Further phases (`evolution.phases`) after `max_env_steps`: each begins again from the best point.
         max_generations, max_env_steps, max_seconds: Budgets; None: none. A run that `max_seconds` stopped
             depends on the machine's speed.
         eval_every: Generations between re-evaluations of the mean and of the generation's best.
@@ -68,6 +80,7 @@ class ControllerSettings:
     horizon_growth: float = 1.25
     max_samples: int = 0
     wanted_f: float = 2.0
+    phases: tuple[Phase, ...] = ()
     max_generations: int | None = None
     max_env_steps: int | None = None
     max_seconds: float = 0.0
@@ -101,6 +114,7 @@ class ControllerSettings:
             horizon_growth=number(extra, "horizon_growth", cls.horizon_growth),
             max_samples=whole(extra, "max_samples", 0),
             wanted_f=number(extra, "wanted_f", cls.wanted_f),
+            phases=_phases(extra),
             max_generations=whole_or_none(extra, "max_generations"),
             max_env_steps=whole_or_none(extra, "max_env_steps"),
             max_seconds=number(extra, "max_seconds", 0.0),
