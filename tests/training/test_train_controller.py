@@ -35,7 +35,7 @@ def new_run(source, tmp_path):
 # Steps of a generation: 4 candidates of 2 episodes of 6 at first, then 5 of 3, then 3 of 4.
 PHASES = [
     {"sigma": 0.05, "pop_size": 5, "samples": 3, "env_steps": 150},
-    {"sigma": 0.02, "pop_size": 3, "samples": 4, "env_steps": 100},
+    {"sigma": 0.02, "pop_size": 3, "samples": 4, "env_steps": 300},
 ]
 
 
@@ -120,7 +120,7 @@ def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_e
     assert begun == [(0, 0.1, 4, 2, True), (1, 0.05, 5, 3, True), (2, 0.02, 3, 4, True)]
     assert [record["generation"] for record in result.history] == list(range(1, len(result.history) + 1))
     assert sorted({record["samples"] for record in result.history}) == [2, 3, 4]
-    assert result.env_steps >= 60 + 150 + 100
+    assert result.env_steps >= 60 + 150 + 300
     ends = [
         i
         for i, (a, b) in enumerate(zip(result.history, result.history[1:], strict=False))
