@@ -44,8 +44,9 @@ def test_names_that_do_not_fit_the_actions_are_not_given() -> None:
     assert told["names"] == [f"action {number}" for number in range(5)] and told["discrete"] is True
 
 
-def test_the_pace_is_the_environments_own() -> None:
-    assert pace("CartPole-v1") == {"fps": 50, "max_steps": 500}
+def test_the_pace_is_the_environments_own_and_the_shorter_limit_counts() -> None:
+    assert pace("CartPole-v1", 1000) == {"fps": 50, "max_steps": 500}
+    assert pace("CartPole-v1", 200) == {"fps": 50, "max_steps": 200}
 
 
 def test_a_summary_that_is_not_json_is_named(tmp_path: Path) -> None:
