@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from world_models.configs.wm_config import WMControllerConfig
-from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import canonical_id, env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.cma_es import CmaEs
@@ -107,7 +106,7 @@ class EvolutionRun:
 
     def _space_of_earlier_run(self) -> Space:
         s, env = self.settings, make_gym(self.env_id)
-        actions = ActionAdapter(env.action_space, env_spec(self.env_id).squash, where=self.env_id)
+        actions = env_spec(self.env_id).adapter(env.action_space)
         env.close()
         return refitted_space(self.config.logdir, s.start_from, s.driving, s.components, s.use_hidden, actions)
 
