@@ -56,6 +56,8 @@ def run_recipe(
         logdir=str(logdir),
         hidden_layers=controller.hidden_layers,
         use_hidden=controller.hidden_size > 0,
+        use_cell=controller.use_cell,
+        bias=controller.bias,
         trained=True,
         **settings,
     )
