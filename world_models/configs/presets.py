@@ -154,6 +154,38 @@ PRESETS: dict[str, Preset] = {
         },
         rounds=(_DRIVEN,),
     ),
+    # ViZDoom's TakeCover (section 4): C sees z, h and c and has 1,088 numbers. V's KL weighs little, as a fireball
+    # is a few pixels; M's terminal head learns where episodes end, as the dream's episodes end by it.
+    "takecover": Preset(
+        flags={
+            "env": "TakeCover",
+            "latent_size": 64,
+            "rnn_hidden": 512,
+            "num_rollouts": 600,
+            "vae_epochs": 5,
+            "vae_batch_size": 64,
+            "rnn_epochs": 40,
+            "rnn_lr": 2e-3,
+            "rnn_batch_size": 64,
+            "seq_len": 64,
+            "ctrl_pop_size": 32,
+            "ctrl_samples": 4,
+            "ctrl_target": 1900.0,
+            "amp": False,
+        },
+        vae={"kl_weight": 0.1, "num_test_files": 40, "frames_per_epoch": 40_000},
+        rnn={"optimizer": "adam", "num_test_files": 40, "terminal_weight": 10.0},
+        ctrl={
+            "use_cell": True,
+            "bias": False,
+            "components": 32,
+            "sigma": 0.2,
+            "max_samples": 16,
+            "max_env_steps": 4_000_000,
+            "eval_every": 10,
+            "eval_episodes": 32,
+        },
+    ),
     # Ha & Schmidhuber 2018, appendix A: 10,000 rollouts, one epoch of V, twenty of M, 64 candidates of 16
     # episodes, in C's own 867 parameters.
     "paper": Preset(

@@ -61,6 +61,8 @@ class ControllerSettings:
         eval_episodes: Their episodes.
         hidden_layers: Of an MLP controller; empty: linear.
         use_hidden: Whether C sees h beside z.
+        use_cell: Whether it sees M's cell state c as well, as the paper's C of TakeCover does.
+        bias: Whether its layers have biases; the paper's C of TakeCover has none.
         sample_latents: Whether C sees a sampled z instead of its mean.
         num_lanes: Episodes at once in a worker.
         noreload: Start anew, whatever lies in the folder.
@@ -88,6 +90,8 @@ class ControllerSettings:
     eval_episodes: int = 8
     hidden_layers: tuple[int, ...] = ()
     use_hidden: bool = True
+    use_cell: bool = False
+    bias: bool = True
     sample_latents: bool = False
     num_lanes: int = 16
     noreload: bool = False
@@ -122,6 +126,8 @@ class ControllerSettings:
             eval_episodes=whole(extra, "eval_episodes", cls.eval_episodes, 1),
             hidden_layers=tuple(layers),
             use_hidden=bool(extra.get("use_hidden", True)),
+            use_cell=bool(extra.get("use_cell", False)),
+            bias=bool(extra.get("bias", True)),
             sample_latents=bool(extra.get("sample_latents", False)),
             num_lanes=whole(extra, "num_lanes", cls.num_lanes, 1),
             noreload=bool(extra.get("noreload", False)),
@@ -130,6 +136,13 @@ class ControllerSettings:
             raise ConfigError(
                 f"components={settings.components} needs a linear controller, and hidden_layers is "
                 f"{settings.hidden_layers}: set one of them to nothing"
+            )
+        if settings.use_cell and not settings.use_hidden:
+            raise ConfigError("use_cell is True and use_hidden False: c is seen only where h is; set use_hidden=True")
+        if settings.first_bias and not settings.bias:
+            raise ConfigError(
+                f"first_bias is {settings.first_bias} and bias False: there is no bias to begin with; leave one of "
+                "them out"
             )
         complete = settings.components and settings.driving and not settings.first_bias
         if settings.start_from and not complete:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from world_models.configs.wm_config import WMControllerConfig
-from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import canonical_id, env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.cma_es import CmaEs
@@ -79,7 +78,8 @@ class EvolutionRun:
                 cell.hiddens,
             )
         hidden = cell.hiddens if self.settings.use_hidden else 0
-        return Controller(vae.latent_size, hidden, cell.actions, self.settings.hidden_layers)
+        more = {"use_cell": self.settings.use_cell, "bias": self.settings.bias}
+        return Controller(vae.latent_size, hidden, cell.actions, self.settings.hidden_layers, **more)
 
     def _make_recipe(self) -> Recipe:
         backend = choose_backend(self.env_id, self.settings.backend)
@@ -93,6 +93,8 @@ class EvolutionRun:
             sample_latents=self.settings.sample_latents,
             hidden_layers=self.settings.hidden_layers,
             use_hidden=self.settings.use_hidden,
+            use_cell=self.settings.use_cell,
+            bias=self.settings.bias,
         )
 
     def _make_space(self) -> Space:
@@ -103,13 +105,13 @@ class EvolutionRun:
             return self._space_of_earlier_run()
         seeds = [self._seed("whitening", i) for i in range(self.settings.whitening_episodes)]
         states = states_of_noise(self.recipe, seeds, self.settings.use_hidden)
-        return WhitenedSpace.fit(states, self.settings.components, self.template.action_size)
+        return WhitenedSpace.fit(states, self.settings.components, self.template.action_size, self.settings.bias)
 
     def _space_of_earlier_run(self) -> Space:
         s, env = self.settings, make_gym(self.env_id)
-        actions = ActionAdapter(env.action_space, env_spec(self.env_id).squash, where=self.env_id)
+        actions = env_spec(self.env_id).adapter(env.action_space)
         env.close()
-        return refitted_space(self.config.logdir, s.start_from, s.driving, s.components, s.use_hidden, actions)
+        return refitted_space(self.config.logdir, s.start_from, s.driving, s.components, self.template, actions)
 
     def _first_mean(self) -> DoubleArray:
         mean = np.zeros(self.space.size)
@@ -141,9 +143,8 @@ class EvolutionRun:
                 f"{self.checkpoint_path} was evolved on {saved['env_name']}, and env_name is {self.env_id}: "
                 "name another logdir, or start anew with --noreload."
             )
-        sizes = {name: getattr(self.template, name) for name in ("latent_size", "hidden_size", "action_size")}
-        for name, mine in sizes.items():
-            if saved[name] != mine:
+        for name, mine in self.template.settings.items():
+            if saved.get(name, mine) != mine:
                 raise CheckpointError(
                     f"{self.checkpoint_path} has {name}={saved[name]}, V and M in {self.config.logdir} give {mine}: "
                     "move it away, or start anew with --noreload."
@@ -192,10 +193,7 @@ class EvolutionRun:
         load_parameters(parameters, self.template)
         return {
             "state_dict": self.template.state_dict(),
-            "latent_size": self.template.latent_size,
-            "hidden_size": self.template.hidden_size,
-            "action_size": self.template.action_size,
-            "hidden_layers": list(self.template.hidden_layers),
+            **self.template.settings,
             "env_name": self.env_id,
             "backend": self.recipe.backend,
             "sample_latents": self.settings.sample_latents,
