@@ -32,12 +32,14 @@ SIZES = [(32, 3, 256, 5), (1, 1, 1, 2), (3, 4, 7, 1)]
 CAR = ActionAdapter(BOX(-1.0, 1.0, (3,)), ("tanh", "sigmoid", "clipped_tanh"))
 WIDE = ActionAdapter(BOX(-3.0, 5.0, (3,)))
 DISCRETE = ActionAdapter(gymnasium.spaces.Discrete(3, start=2))
+SIDEWAYS = ActionAdapter(gymnasium.spaces.Discrete(3), line=(2, 0, 1))
 CONTROLLERS = {
     "car": ((32, 256, 3), (), CAR),
     "mlp": ((8, 16, 3), (10, 6), WIDE),
     "without h": ((8, 0, 3), (), WIDE),
     "mlp without h": ((8, 0, 3), (5,), CAR),
     "discrete": ((8, 16, 3), (), DISCRETE),
+    "sideways": ((64, 512, 1), (), SIDEWAYS),  # TakeCover's: sees M's cell state, has no bias
 }
 
 
@@ -63,7 +65,8 @@ def memory_of(sizes: tuple[int, int, int, int]) -> tuple[MDRNNCell, Graph, Sessi
 def controller_of(name: str) -> tuple[Controller, ActionAdapter, Graph, Session]:
     sizes, layers, actions = CONTROLLERS[name]
     torch.manual_seed(5)
-    controller = Controller(*sizes, hidden_layers=layers).eval()
+    paper = name == "sideways"
+    controller = Controller(*sizes, hidden_layers=layers, use_cell=paper, bias=not paper).eval()
     graph = controller_graph(controller, actions.from_raw, hiddens=sizes[1] or 16)
     return controller, actions, graph, session_of(graph)
 
@@ -118,14 +121,15 @@ def test_a_dream_step_is_that_of_m(sizes: tuple[int, int, int, int], seed: int, 
 def test_the_action_is_that_of_c_in_the_environments_space(name: str, seed: int) -> None:
     controller, actions, graph, session = controller_of(name)
     inputs = random_inputs(graph, seed)
-    seen = torch.cat([inputs["z"], inputs["h"]], -1) if controller.hidden_size else inputs["z"]
+    names = ("z", "h", "c") if controller.use_cell else ("z", "h") if controller.hidden_size else ("z",)
+    seen = torch.cat([inputs[each] for each in names], -1)
     with torch.no_grad():
         wanted = actions.from_raw(controller(seen))
     got = session(inputs)
     assert_near(got, {"action": wanted})
     assert (got["action"] >= torch.from_numpy(actions.low)).all()
     assert (got["action"] <= torch.from_numpy(actions.high)).all()
-    if actions.discrete:
+    if name == "discrete":
         assert sorted(got["action"][0].tolist()) == [0, 0, 1]
 
 

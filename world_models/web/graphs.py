@@ -117,7 +117,7 @@ class ControllerStep(nn.Module):
 
     def forward(self, z: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
         """One action; z (1, Z), h and c (1, R)."""
-        return self.squash(self.controller(h, z))
+        return self.squash(self.controller(h, z, c))
 
 
 def vae_graphs(vae: ConvVAE) -> list[Graph]:
