@@ -1,4 +1,4 @@
-"""The `world-models` command: run | collect | train | evaluate | report."""
+"""The `world-models` command: run | collect | train | evaluate | report | export."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from world_models.training.pipeline import EVALUATION_SEED, require_run
 from world_models.training.rounds import Run
 from world_models.training.train_world_model import train_world_model
 from world_models.utils.console import guarded
+from world_models.web.commands import add_export
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--video", action="store_true", help="drive and film one episode")
     report.add_argument("--seed", type=int, default=EVALUATION_SEED, help="of the filmed episode")
     report.set_defaults(work=_report)
+    add_export(commands.add_parser("export", help="ONNX graphs, or the page to dream in"), run_recipe)
     return parser
 
 
