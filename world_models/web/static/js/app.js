@@ -11,7 +11,7 @@ import { buildPad } from "./pad.js";
 import { Panel } from "./panel.js";
 import { ActionBars, MemoryStrip, MixtureBars } from "./plots.js";
 import { Picture, Recorded } from "./view.js";
-import { fillIn, gameWords, modeWords } from "./words.js";
+import { fillIn, modeWords, overWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 /** Numbers and sliders follow at every fourth step: nobody reads faster, and writing to the page costs time. */
@@ -50,6 +50,7 @@ class App {
 
   /** The first picture; then time runs, unless the visitor asked for less motion. */
   async open() {
+    this.memoryStrip.begin(this.dream.h);
     await this.panel.buildStarts();
     await this.repaint();
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
@@ -80,7 +81,7 @@ class App {
     const chosen = action ?? (await this.chooseAction());
     if (!chosen) return this.useUp();
     await this.dream.step(chosen, pick, noise);
-    await this.show(this.clock.running && this.dream.steps % READABLE !== 0);
+    await this.show(this.clock.running && !this.dream.over && this.dream.steps % READABLE !== 0);
     this.memoryStrip.push(this.dream.h);
     if (this.dream.over) this.end();
   }
@@ -161,9 +162,11 @@ class App {
     this.mode = mode;
     this.driver.reset();
     if (mode === "replay") this.panel.setReal(true);
+    const { start, seed, steps } = this.dream;
+    const words = modeWords(mode, this.manifest.controls.kind);
+    if (mode === "replay" && steps > 0) return this.begin(start, seed, words); // only from the start on are the two comparable
     this.panel.showState();
-    this.panel.say(modeWords(mode, this.manifest.controls.kind));
-    if (mode === "replay" && this.dream.steps > 0) this.reset(); // only from the start on are the two comparable
+    this.panel.say(words);
   }
 
   handOver() {
@@ -174,17 +177,16 @@ class App {
     return this.begin(this.dream.start, this.dream.seed);
   }
 
-  /** Start `start` (an index) with `seed`, from its first moment. */
-  begin(start, seed) {
-    this.dream.start = start;
-    this.dream.seed = seed ?? this.dream.seed;
+  /** Start `start` (an index) with `seed`, from its first moment; `words` say so. */
+  begin(start, seed = this.dream.seed, words = `From ${this.manifest.starts[start].label}, seed ${seed}.`) {
+    Object.assign(this.dream, { start, seed });
     return this.exclusively(() => {
       this.dream.reset();
       this.driver.reset();
-      this.memoryStrip.clear();
+      this.memoryStrip.begin(this.dream.h);
       this.panel.hideOverlay();
       this.panel.showState();
-      this.panel.say(`From ${this.manifest.starts[start].label}, seed ${this.dream.seed}.`);
+      this.panel.say(words);
       this.loadReal();
       return this.show();
     });
@@ -232,7 +234,7 @@ class App {
 
   end() {
     this.pause();
-    const words = gameWords(this.manifest.controls.kind).over(this.dream.steps);
+    const words = overWords(this.dream.steps, this.mode, this.manifest.controls.kind);
     this.panel.showOver(words);
     this.panel.say(words);
   }

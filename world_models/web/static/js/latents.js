@@ -2,8 +2,8 @@
 
 /** How far a slider reaches, in standard deviations of the recordings' latents. */
 const REACH = 4;
-/** Latents that V does not use hardly vary; a slider still needs room to move. */
-const LEAST_REACH = 0.5;
+/** V's means hardly vary where it does not use a latent, but M draws those from about the prior, N(0, 1). */
+const LEAST_REACH = 3;
 const POSITIONS = 160;
 
 export class LatentSliders {

@@ -76,6 +76,12 @@ export class MemoryStrip {
     this.clear();
   }
 
+  /** The rows' order is free: sorted by where the dream begins, what M learns later is seen as departing colours. */
+  begin(h) {
+    this.order = Array.from(h.keys()).sort((a, b) => h[b] - h[a]);
+    this.clear();
+  }
+
   clear() {
     this.context.fillStyle = `rgb(${this.zero.join(",")})`;
     this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
@@ -84,7 +90,7 @@ export class MemoryStrip {
   push(h) {
     const { data } = this.column;
     for (let i = 0; i < h.length; i += 1) {
-      const at = 3 * Math.max(0, Math.min(255, Math.round(127.5 + 127.5 * h[i])));
+      const at = 3 * Math.max(0, Math.min(255, Math.round(127.5 + 127.5 * h[this.order[i]])));
       data[4 * i] = this.table[at];
       data[4 * i + 1] = this.table[at + 1];
       data[4 * i + 2] = this.table[at + 2];

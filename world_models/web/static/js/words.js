@@ -1,27 +1,30 @@
 // What the page says, by game and by state.
 
+import { directions } from "./drive.js";
+
 const GAMES = {
   car: {
     headline: "Drive inside a dream",
     lede: "There is no racing game on this page. A neural network once watched one; now it imagines what comes next, from what you do.",
-    over: (n) => `The dream ended after ${n} steps.`,
+    over: "The dream ended",
     steer: "Arrow keys or the buttons take the wheel.",
   },
   sideways: {
     headline: "Dodge inside a dream",
     lede: "There is no game on this page, and nobody throws fireballs. A neural network once watched it; now it imagines what comes next, from where you step.",
-    over: (n) => `You were hit after ${n} steps.`,
+    over: "You were hit",
+    agentOver: "The agent was hit",
     steer: "Arrow keys or the buttons step aside.",
   },
   generic: {
     headline: "Act inside a dream",
     lede: "The environment is not on this page. A neural network once watched it; now it imagines what comes next, from what you do.",
-    over: (n) => `The dream ended after ${n} steps.`,
+    over: "The dream ended",
     steer: "Arrow keys or the buttons take over.",
   },
 };
 
-export const gameWords = (kind) => GAMES[kind] ?? GAMES.generic;
+const gameWords = (kind) => GAMES[kind] ?? GAMES.generic;
 
 export function modeWords(mode, kind) {
   const { steer } = gameWords(kind);
@@ -30,10 +33,18 @@ export function modeWords(mode, kind) {
   return "The dream is given the actions of the recording. Both begin alike; see how long they agree.";
 }
 
-function score({ score }) {
+export function overWords(steps, mode, kind) {
+  const { over, agentOver = over } = gameWords(kind);
+  return `${mode === "agent" ? agentOver : over} after ${steps} ${steps === 1 ? "step" : "steps"}.`;
+}
+
+/** What C reaches in the real game; a run that was not evaluated knows only what evolution measured, without spread. */
+function scoreWords({ score }) {
   if (!score) return "";
   const figure = (x) => x.toLocaleString("en", { maximumFractionDigits: 0 });
-  return `In the real game this one scores ${figure(score.mean)} ± ${figure(score.std)} (${score.episodes} episodes).`;
+  const spread = typeof score.std === "number" ? ` ± ${figure(score.std)}` : "";
+  const times = score.episodes ? ` (${score.episodes} episodes)` : "";
+  return `In the real game this one scores ${figure(score.mean)}${spread}${times}.`;
 }
 
 /** Puts the manifest's facts where the page has room for them (elements with data-text). */
@@ -46,10 +57,12 @@ export function fillIn(manifest) {
     Z: String(manifest.latent_size),
     R: String(manifest.hidden_size),
     K: String(manifest.gaussians),
-    score: score(manifest),
+    score: scoreWords(manifest),
   };
   for (const element of document.querySelectorAll("[data-text]")) {
     element.textContent = texts[element.dataset.text];
   }
+  const used = directions(manifest.controls);
+  for (const key of document.querySelectorAll("[data-key]")) key.hidden = !(key.dataset.key in used);
   document.title = `${gameWords(kind).headline} · ${manifest.title}`;
 }
