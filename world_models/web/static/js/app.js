@@ -30,7 +30,7 @@ class App {
     this.driver = makeDriver(manifest.controls);
     const grip = () => this.setMode("you");
     this.hands = new Hands(directions(manifest.controls), grip);
-    this.gamepad = new Gamepad(this.hands, this);
+    new Gamepad(this.hands, this).watch();
     this.picture = new Picture($("dream"));
     this.real = new Recorded($("real"));
     this.actionBars = new ActionBars($("actions"), manifest.controls);
@@ -71,9 +71,8 @@ class App {
     return result;
   }
 
-  async tick() {
-    this.gamepad.poll();
-    await this.exclusively(() => this.advance());
+  tick() {
+    return this.exclusively(() => this.advance());
   }
 
   async advance(action, pick, noise) {

@@ -128,12 +128,28 @@ export class Gamepad {
     this.hands = hands;
     this.commands = commands;
     this.pressed = {};
+    this.watching = false;
+    addEventListener("gamepadconnected", () => this.watch());
   }
 
-  /** Gamepads have no events for what is pressed: look once a frame. */
+  /** Gamepads have no events for what is pressed: look once a frame, as long as there is one. */
+  watch() {
+    if (this.watching) return;
+    this.watching = true;
+    const look = () => {
+      this.watching = this.poll();
+      if (this.watching) requestAnimationFrame(look);
+    };
+    look();
+  }
+
+  /** Takes over what the first gamepad says; false when there is none. */
   poll() {
     const pad = [...(navigator.getGamepads?.() ?? [])].find((one) => one?.connected && one.mapping === "standard");
-    if (!pad) return this.hands.letGo("gamepad");
+    if (!pad) {
+      this.hands.letGo("gamepad");
+      return false;
+    }
     const button = (k) => pad.buttons[k]?.value ?? 0;
     const tilt = Math.abs(pad.axes[0]) > DEAD_ZONE ? pad.axes[0] : 0;
     this.hands.set("gamepad", "left", Math.max(-tilt, button(14), 0));
@@ -145,5 +161,6 @@ export class Gamepad {
       if (down && !this.pressed[k]) this.commands[command]();
       this.pressed[k] = down;
     }
+    return true;
   }
 }
