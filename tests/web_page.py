@@ -7,6 +7,7 @@ import http.server
 import json
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -150,8 +151,12 @@ class Visit:
         states: list[dict[str, Any]] = self.page.evaluate(script, steps)
         return states
 
-    def wait_for(self, condition: str) -> None:
-        self.page.wait_for_function(condition, timeout=20_000)
+    def wait_for(self, condition: str, seconds: float = 30.0) -> None:
+        """Asks again and again: Playwright's own waiting evaluates text in the page, which the page forbids."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < end, f"not within {seconds} s: {condition}"
+            self.page.wait_for_timeout(20)
 
 
 @contextmanager
@@ -166,7 +171,8 @@ def visit(browser: Browser, address: str, *, ready: bool = True, script: str = "
             seen.page.add_init_script(script)
         seen.page.goto(address)
         if ready:
-            seen.wait_for("window.dream && window.dream.ready.then(() => true)")
+            seen.wait_for("Boolean(window.dream?.ready)")  # before, window.dream is the canvas of that id
+            seen.page.evaluate("window.dream.ready")
         yield seen
 
 

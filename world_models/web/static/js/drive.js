@@ -5,7 +5,9 @@ const RAMP = 0.2;
 /** The hardest braking of a key: at 1 the wheels lock. */
 const KEY_BRAKE = 0.8;
 
-const towards = (value, target, most) => value + Math.max(-most, Math.min(most, target - value));
+/** A step of at most `most` on the way; sums of fifths must still arrive exactly. */
+const towards = (value, target, most) =>
+  Math.abs(target - value) < most + 1e-9 ? target : value + most * Math.sign(target - value);
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
 /** Which of left, right, up and down mean something for this game, with their words. */
@@ -70,12 +72,11 @@ class OneHot {
 class Box {
   constructor({ low, high }) {
     Object.assign(this, { low, high });
-    this.reset();
+    this.rest = low.map((bottom, k) => clamp(0, bottom, high[k]));
   }
 
-  reset() {
-    this.rest = this.low.map((low, k) => clamp(0, low, this.high[k]));
-  }
+  /** Where the sliders stand is the visitor's. */
+  reset() {}
 
   set(k, value) {
     this.rest[k] = value;

@@ -5,7 +5,8 @@
   function say(sentence) {
     var text = document.getElementById("overlay-text");
     var bar = document.getElementById("progress");
-    if (!text || window.dream) return; // the module is alive and speaks for itself
+    // A module that is alive speaks for itself. (Without one, window.dream is the canvas of that id.)
+    if (!text || (window.dream && window.dream.ready)) return;
     text.textContent = sentence;
     text.setAttribute("role", "alert");
     if (bar) bar.hidden = true;

@@ -26,8 +26,8 @@ function choiceButton(name, k, driver, onGrip) {
   button.textContent = name;
   button.dataset.choice = k;
   button.addEventListener("click", () => {
+    onGrip(); // first: taking the wheel puts it straight
     driver.choose(k);
-    onGrip();
   });
   return button;
 }
@@ -39,8 +39,8 @@ function amountSlider(name, k, { low, high }, driver, onGrip) {
   const input = document.createElement("input");
   Object.assign(input, { type: "range", min: low[k], max: high[k], step: (high[k] - low[k]) / 100, value: driver.rest[k] });
   input.addEventListener("input", () => {
-    driver.set(k, Number(input.value));
     onGrip();
+    driver.set(k, Number(input.value));
   });
   label.append(input);
   return label;
