@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from world_models.envs.actions import ActionAdapter
-from world_models.envs.registry import canonical_id, env_spec, make_gym
+from world_models.envs.registry import canonical_id
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.agent import Agent
 from world_models.models.controller import Controller
 from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.models.mdrnn import MDRNNCell
+from world_models.rollout.driver import Recipe, make_lanes
 from world_models.utils.run_dir import STAGES, best_path
 from world_models.web.folder import FORMAT, file_facts, fresh_folder, write_json
 from world_models.web.graphs import Graph, controller_graph, memory_graph, vae_graphs
@@ -93,9 +94,9 @@ def _controller(logdir: Path, env_name: str | None) -> tuple[Controller, str, Ac
     if not name:
         raise ConfigError(f"The controller in {logdir} does not say its environment: name it (--env).")
     env_id = canonical_id(str(name))
-    env = make_gym(env_id)
-    actions = ActionAdapter(env.action_space, env_spec(env_id).squash, where=env_id)
-    env.close()
+    lanes = make_lanes(Recipe(env_id, backend="gymnasium", num_lanes=1, draw=False))
+    actions = lanes.actions
+    lanes.close()
     if actions.size != controller.action_size:
         raise CheckpointError(
             f"C in {logdir} gives {controller.action_size} actions, {env_id} takes {actions.size}: name the "

@@ -129,12 +129,14 @@ def start_json(recording: Recording) -> dict[str, Any]:
 def sprite_sheet(frames: UInt8Array) -> bytes:
     """Frames (T, 64, 64, 3) as tiles of one JPEG, `COLUMNS` a row; the last row is filled up with black.
 
-    64 pixels are whole blocks of JPEG's, so that no tile bleeds into its neighbour.
+    64 pixels are whole blocks of JPEG's, and colours keep their full resolution, so that no tile bleeds into
+    its neighbour, and a car of three red pixels stays red.
     """
     rows = -(-len(frames) // COLUMNS)
     tiles = np.zeros((rows * COLUMNS, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
     tiles[: len(frames)] = frames
     grid = tiles.reshape(rows, COLUMNS, FRAME_SIZE, FRAME_SIZE, 3).swapaxes(1, 2)
     data = io.BytesIO()
-    Image.fromarray(grid.reshape(rows * FRAME_SIZE, COLUMNS * FRAME_SIZE, 3)).save(data, "JPEG", quality=_QUALITY)
+    sheet = Image.fromarray(grid.reshape(rows * FRAME_SIZE, COLUMNS * FRAME_SIZE, 3))
+    sheet.save(data, "JPEG", quality=_QUALITY, subsampling="4:4:4", optimize=True)
     return data.getvalue()

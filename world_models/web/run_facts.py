@@ -7,13 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from gymnasium.spaces import Discrete
+
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import make_gym
 from world_models.errors import DataError
 from world_models.utils.run_dir import best_path, load_checkpoint
 
 _DEFAULT_FPS = 30
-_DEFAULT_STEPS = 1000
 _KINDS = {"CarRacing": "car", "TakeCover": "sideways"}
 _NAMES = {"car": ["steering", "gas", "brake"], "sideways": ["sideways"]}
 _EPISODES = {"car": "Track", "sideways": "Game"}
@@ -35,8 +36,9 @@ def episode_label(env_id: str, seed: int) -> str:
 
 
 def controls(env_id: str, actions: ActionAdapter) -> dict[str, Any]:
-    """The actions' names and bounds, as files store them and M reads them (a Discrete's are one-hot rows)."""
+    """The actions' names and bounds, as files store them and M reads them; "discrete" says that they are one-hot."""
     kind = control_kind(env_id)
+    space = actions.space
     names = _NAMES.get(kind, [])
     if len(names) != actions.size:
         names = [f"action {number}" for number in range(actions.size)]
@@ -45,18 +47,18 @@ def controls(env_id: str, actions: ActionAdapter) -> dict[str, Any]:
         "names": names,
         "low": [float(x) for x in actions.low],
         "high": [float(x) for x in actions.high],
-        "discrete": actions.discrete,
+        "discrete": isinstance(space, Discrete) and actions.size == int(space.n),
     }
 
 
-def pace(env_id: str) -> dict[str, int]:
-    """Frames a second, and the steps after which the environment itself ends an episode."""
+def pace(env_id: str, time_limit: int) -> dict[str, int]:
+    """Frames a second, and the steps after which an episode is cut: by the environment itself or by our limit."""
     env = make_gym(env_id)
     try:
         limit = env.spec.max_episode_steps if env.spec else None
         return {
             "fps": int(env.metadata.get("render_fps") or _DEFAULT_FPS),
-            "max_steps": int(limit or _DEFAULT_STEPS),
+            "max_steps": min(limit or time_limit, time_limit),
         }
     finally:
         env.close()
