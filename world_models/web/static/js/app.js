@@ -266,3 +266,5 @@ const ready = (async () => {
 })();
 window.dream = makeHook(ready, () => app);
 ready.catch(reportFailure);
+// Whatever a click set off and nobody waited for.
+addEventListener("unhandledrejection", (event) => reportFailure(event.reason));
