@@ -63,8 +63,8 @@ _DRIVEN = Preset(
         "vae_epochs": 3,
         "vae_lr": 5e-4,
         "rnn_epochs": 80,
-        "ctrl_pop_size": 20,
-        "ctrl_samples": 4,
+        "ctrl_pop_size": 16,
+        "ctrl_samples": 2,
     },
     vae={"kl_weight": 0.1, "frames_per_epoch": 30_000},
     ctrl={
@@ -72,13 +72,12 @@ _DRIVEN = Preset(
         "sigma": 0.15,
         "first_bias": (),
         "first_horizon": 0,
-        "max_samples": 8,
-        "max_env_steps": 900_000,
+        "max_env_steps": 1_200_000,
         "phases": [
-            {"sigma": 0.06, "pop_size": 24, "samples": 6, "env_steps": 1_500_000},
-            {"sigma": 0.04, "pop_size": 24, "samples": 10, "env_steps": 2_500_000},
+            {"sigma": 0.06, "pop_size": 20, "samples": 4, "env_steps": 1_200_000},
+            {"sigma": 0.04, "pop_size": 24, "samples": 8, "env_steps": 2_500_000},
         ],
-        "eval_every": 5,
+        "eval_every": 8,
     },
 )
 
