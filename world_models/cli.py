@@ -1,4 +1,4 @@
-"""The `world-models` command: run | collect | train | evaluate | report | watch."""
+"""The `world-models` command: run | collect | train | evaluate | report | export | watch."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from world_models.training.report_stage import add_report_flags, report_run
 from world_models.training.rounds import Run
 from world_models.training.train_world_model import train_world_model
 from world_models.utils.console import guarded
+from world_models.web.commands import add_export
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="one HTML page of a run")
     add_report_flags(report)
     report.set_defaults(work=_report)
+    add_export(commands.add_parser("export", help="ONNX graphs, or the page to dream in"), run_recipe)
     watching = commands.add_parser("watch", help="see the trained agent drive, and what V sees and M dreams")
     add_watch_flags(watching, EVALUATION_SEED)
     watching.set_defaults(work=_watch)
@@ -83,7 +85,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     add("--backend", choices=BACKENDS, default="gymnasium", help="reported scores are Gymnasium's")
     add("--env", metavar="ID", help="another environment than the controller's")
-    add("--time_limit", type=int, default=1000, help="steps of an episode at most (1000)")
+    add("--time_limit", type=int, help="steps of an episode at most (the environment's; 1000)")
     add("--workers", type=int, help="processes (one a core)")
     add("--json", action="store_true", help="one line of JSON with every return, seeds and versions")
     parser.set_defaults(work=_evaluate)

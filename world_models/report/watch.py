@@ -164,4 +164,4 @@ def add_watch_flags(parser: argparse.ArgumentParser, seed: int) -> None:
     add("--dream_steps", type=int, default=50, metavar="N", help="steps a dream goes on alone (50; 0: no dream)")
     add("--env", metavar="ID", help="another environment than the controller's")
     add("--backend", choices=BACKENDS, default="gymnasium", help="who draws (gymnasium)")
-    add("--time_limit", type=int, default=1000, metavar="N", help="steps of an episode at most (1000)")
+    add("--time_limit", type=int, metavar="N", help="steps of an episode at most (the environment's)")

@@ -23,7 +23,7 @@ def report_run(
     summary: Mapping[str, Any] | None = None,
     seed: int | None = None,
     video: bool = True,
-    time_limit: int = 1000,
+    time_limit: int | None = None,
 ) -> Path:
     """Writes the report; where V, M and C are trained the agent drives an episode for it first.
 
@@ -34,7 +34,7 @@ def report_run(
         summary: Figures of the evaluation; by default read from the run.
         seed: Of the episode; by default that of the median of the scored ones.
         video: Whether an episode is driven.
-        time_limit: Steps of the episode at most.
+        time_limit: Steps of the episode at most; by default what the environment allows.
 
     Raises:
         CheckpointError, DataError: as `write_report`.
@@ -46,7 +46,7 @@ def report_run(
 
 
 def _episode(
-    logdir: Path, scores: Mapping[str, Any], seed: int | None, time_limit: int
+    logdir: Path, scores: Mapping[str, Any], seed: int | None, time_limit: int | None
 ) -> tuple[FilmedEpisode | None, str]:
     """An episode and a sentence on it, or on why there is none."""
     if not all(best_path(logdir, stage).is_file() for stage in STAGES):

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -23,6 +24,7 @@ from world_models.training.fit import FitJob, FitResult, fit
 from world_models.training.latent_stage import (
     LatentSource,
     draw_latents,
+    encode,
     latent_source,
     precompute_latents,
     read_or_make,
@@ -31,6 +33,7 @@ from world_models.training.latent_stage import (
 from world_models.training.passes import Batches, Learner, Losses, held_out_pass, train_pass
 from world_models.training.resume import check_sizes
 from world_models.training.splits import split_indices
+from world_models.training.terminals import calibration, calibration_counts, whole_window_loss
 from world_models.utils.device import resolve_device
 from world_models.utils.run_dir import checkpoint_path, load_checkpoint
 from world_models.utils.seeding import derive_seed, seed_everything
@@ -58,7 +61,11 @@ def train_mdn_rnn(
         vae_config: Where V is (`logdir`).
         mdrnn_config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
             optimizer="rmsprop" (documented; alpha 0.9) | "adam", grad_clip=1.0 (None: off),
-            batches_per_epoch=None (a cap), tensorboard=True, wandb=False.
+            batches_per_epoch=None (a cap), terminal_weight=0.0: above 0 the rows where episodes end are trained
+            on as well, and a terminal of 1 weighs so many times as much as a 0 (`terminals.whole_window_loss`);
+            logged are then also terminal_rate, terminal_mean, terminal_ece, terminal_auc
+            (`terminals.calibration`), and the checkpoints say terminal_trained and terminal_weight;
+            tensorboard=True, wandb=False.
         use_precomputed_latents: Train on latents_<Z>.npz, made where it is missing or stale; otherwise encode
             raw frames batch by batch: slower, without the file. Both give the same losses.
         use_amp: Matrix products in bf16.
@@ -71,20 +78,23 @@ def train_mdn_rnn(
     source = latent_source(vae_config, mdrnn_config)
     _check_action_size(source.cache, mdrnn_config)
     device, seed = resolve_device(mdrnn_config.device), settings.whole(mdrnn_config.extra, "seed", 0)
+    weight = settings.number(mdrnn_config.extra, "terminal_weight", 0.0)
     train_batches, test_batches = _batches(source, mdrnn_config, use_precomputed_latents, device, seed)
+    ends = bool(weight) and bool(np.asarray(source.cache.terminals).any())
     mdrnn = _new_mdrnn(mdrnn_config, seed).to(device)
     job = FitJob(
         stage="mdrnn",
         logdir=mdrnn_config.logdir,
         model=mdrnn,
         optimizer=_optimizer(mdrnn, mdrnn_config, device),
-        loss_fn=MDRNNLoss(mdrnn, device, mdrnn_config.include_reward, source.vae),
+        loss_fn=MDRNNLoss(mdrnn, device, mdrnn_config.include_reward, source.vae, weight),
         train_batches=train_batches,
         test_batches=test_batches,
         num_epochs=mdrnn_config.num_epochs,
         sizes=mdrnn.sizes,
         device=device,
-        facts={"vae_fingerprint": source.fingerprint},
+        facts={"vae_fingerprint": source.fingerprint}
+        | ({"terminal_trained": True, "terminal_weight": weight} if ends else {}),
         scheduler_patience=mdrnn_config.scheduler_patience,
         scheduler_factor=mdrnn_config.scheduler_factor,
         early_stopping_patience=mdrnn_config.early_stopping_patience,
@@ -92,6 +102,7 @@ def train_mdn_rnn(
         seed=seed,
         grad_clip=_grad_clip(mdrnn_config),
         autocast=autocast_for(device, use_amp),
+        summary=calibration if ends else None,
         settings={**mdrnn_config.to_dict(), "amp": use_amp, "precomputed_latents": use_precomputed_latents},
         tracking=Tracking.from_extra(mdrnn_config.extra),
     )
@@ -143,33 +154,40 @@ class MDRNNLoss:
         device: Where M is.
         include_reward: As in `get_loss`.
         vae: V, for batches of raw frames.
+        terminal_weight: For batches of whole windows, as in `whole_window_loss`.
     """
 
     def __init__(
-        self, mdrnn: MDRNN, device: torch.device, include_reward: bool = True, vae: ConvVAE | None = None
+        self,
+        mdrnn: MDRNN,
+        device: torch.device,
+        include_reward: bool = True,
+        vae: ConvVAE | None = None,
+        terminal_weight: float = 1.0,
     ) -> None:
         self.mdrnn = mdrnn
         self.device = device
         self.include_reward = include_reward
         self.vae = vae
+        self.terminal_weight = terminal_weight
 
     def __call__(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> tuple[Losses, int]:
         """The losses of `latent_mu` and `latent_logsigma` (B, T+1, Z), or `frames` (B, T+1, 64, 64, 3), with
-        `action` (B, T, A), `reward` and `terminal` (B, T); and B."""
+        `action` (B, T, A), `reward` and `terminal` (B, T), or each with T+1 rows; and B."""
         batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
-        latent, latent_next = self._latents(batch, generator)
+        latent = self._latents(batch, generator)
         parts = (batch["action"], batch["reward"], batch["terminal"])
-        return get_loss(self.mdrnn, latent, *parts, latent_next, self.include_reward), len(latent)
+        if len(parts[2][0]) < len(latent[0]):
+            return get_loss(self.mdrnn, latent[:, :-1], *parts, latent[:, 1:], self.include_reward), len(latent)
+        losses, logits = whole_window_loss(self.mdrnn, latent, *parts, self.include_reward, self.terminal_weight)
+        return losses | calibration_counts(logits, batch["terminal"], self.terminal_weight), len(latent)
 
-    def _latents(
-        self, batch: Mapping[str, torch.Tensor], generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _latents(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> torch.Tensor:
         if "latent_mu" in batch:
-            z = draw_latents(batch["latent_mu"], batch["latent_logsigma"], generator)
-            return z[:, :-1], z[:, 1:]
+            return draw_latents(batch["latent_mu"], batch["latent_logsigma"], generator)
         if self.vae is None:
             raise ConfigError("vae is None: batches of raw frames are encoded by the trained V, give it")
-        return to_latent(batch["frames"], None, self.vae, generator)
+        return draw_latents(*encode(self.vae, batch["frames"]), generator)
 
 
 def data_pass(
@@ -211,7 +229,7 @@ def data_pass(
         autocast=autocast,
     )
     means = held_out_pass(learner, batches) if optimizer is None else train_pass(learner, batches, epoch)
-    return {name: float(value) for name, value in means.items()}
+    return {name: float(value) for name, value in means.items() if value.dim() == 0}
 
 
 def _batches(
@@ -220,13 +238,14 @@ def _batches(
     """The training and the validation part, in windows of seq_len + 1 rows."""
     train, test = split_indices(source.cache.files, config.extra, "mdrnn")
     cap = settings.whole_or_none(config.extra, "batches_per_epoch")
+    whole = settings.number(config.extra, "terminal_weight", 0.0) > 0
     latents = read_or_make(source) if precomputed else None
 
     def batches(episodes: list[int]) -> Batches:
         sizes = (episodes, config.batch_size, config.seq_len, seed, True)
         if latents is not None:
-            return SequenceBatches(latents, *sizes, device=device, max_batches=cap)
-        return FrameSequenceBatches(source.cache, *sizes, max_batches=cap)
+            return SequenceBatches(latents, *sizes, device=device, max_batches=cap, whole=whole)
+        return FrameSequenceBatches(source.cache, *sizes, max_batches=cap, whole=whole)
 
     return batches(train), batches(_long_enough(source.cache, test, config.seq_len) or train)
 

@@ -11,7 +11,7 @@ from world_models.report.data import Data
 from world_models.report.run import Run
 from world_models.report.sections.common import charts, text
 
-_NAMES = {"CarRacing": ("steering", "gas", "brake")}
+_NAMES = {"CarRacing": ("steering", "gas", "brake"), "TakeCover": ("left, stay, right",)}
 _MOST_CHARTS = 6  # of actions
 _MOST_VALUES = 200_000  # a histogram needs no more
 

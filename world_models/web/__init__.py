@@ -1,0 +1,1 @@
+"""A run taken elsewhere: its graphs as ONNX, and the page that dreams in a browser."""
