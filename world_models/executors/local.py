@@ -15,8 +15,9 @@ from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 from world_models.errors import WorkerError, WorldModelsError
-from world_models.executors.base import Executor, Job, Progressed
-from world_models.rollout.driver import Driver, Recipe
+from world_models.executors.base import AnyDriver, Executor, Job, Progressed
+from world_models.rollout.dream_driver import DreamRecipe
+from world_models.rollout.driver import Recipe
 from world_models.types import EpisodeResult
 
 
@@ -25,8 +26,8 @@ class InlineExecutor:
 
     workers = 1
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.driver = Driver(recipe)
+    def __init__(self, recipe: Recipe | DreamRecipe) -> None:
+        self.driver = recipe.driver()
 
     def run(self, jobs: Sequence[Job], progressed: Progressed | None = None) -> list[list[EpisodeResult]]:
         """One job after the other."""
@@ -58,7 +59,7 @@ class ProcessExecutor:
         WorldModelsError: what a worker raised of this family, as it is.
     """
 
-    def __init__(self, recipe: Recipe, workers: int) -> None:
+    def __init__(self, recipe: Recipe | DreamRecipe, workers: int) -> None:
         self.workers = workers
         self._recipe = recipe
         self._crew = [self._spawn() for _ in range(workers)]
@@ -170,17 +171,17 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(pipe: Connection, recipe: Recipe) -> None:
+def _work(pipe: Connection, recipe: Recipe | DreamRecipe) -> None:
     """A worker's life: build the driver at the first job, run jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked
-    driver: Driver | None = None
+    driver: AnyDriver | None = None
     while True:
         try:
             job = pipe.recv()
         except (EOFError, OSError):
             return
         try:
-            driver = driver or Driver(recipe)
+            driver = driver or recipe.driver()
             answer: tuple[str, object] = ("results", job.run(driver))
         except WorldModelsError as error:
             answer = ("error", error)
@@ -197,7 +198,7 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def make_executor(recipe: Recipe, max_workers: int) -> Executor:
+def make_executor(recipe: Recipe | DreamRecipe, max_workers: int) -> Executor:
     """A process a core, at most `max_workers`, each with one thread; a single one is this process.
 
     EnvPool could step on threads of its own, but then one core waits while the other is at V and M.

@@ -75,6 +75,10 @@ class Recipe:
     spread: float = 0.0
     env_kwargs: Mapping[str, object] = field(default_factory=dict)
 
+    def driver(self) -> Driver:
+        """What the recipe is for."""
+        return Driver(self)
+
 
 def make_lanes(recipe: Recipe) -> Lanes:
     """The recipe's environments."""

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional
 
 from world_models.configs.wm_config import WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.frame_cache import FrameCache
+from world_models.datasets.latents import Latents
 from world_models.datasets.loaders import FrameSequenceBatches, SequenceBatches
 from world_models.errors import ConfigError
 from world_models.losses.gmm_loss import gmm_loss
@@ -27,6 +28,7 @@ from world_models.training.latent_stage import (
     precompute_latents,
     read_or_make,
     to_latent,
+    write_starts,
 )
 from world_models.training.passes import Batches, Learner, Losses, held_out_pass, train_pass
 from world_models.training.resume import check_sizes
@@ -47,7 +49,7 @@ def train_mdn_rnn(
     use_precomputed_latents: bool = True,
     use_amp: bool = False,
 ) -> FitResult:
-    """Trains M and writes `<logdir>/mdrnn/{best,checkpoint}.tar` and log.jsonl.
+    """Trains M and writes `<logdir>/mdrnn/{best,checkpoint}.tar`, log.jsonl and starts.npz, where dreams may begin.
 
     Logged, a step of a sequence: `loss` and its parts `gmm`, `bce`, `mse` (before the scaling by Z + 2).
     Where no file is held out, M is validated on the training part. An M in the logdir that learned the
@@ -57,7 +59,9 @@ def train_mdn_rnn(
         vae_config: Where V is (`logdir`).
         mdrnn_config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
             optimizer="rmsprop" (documented; alpha 0.9) | "adam", grad_clip=1.0 (None: off),
-            batches_per_epoch=None (a cap).
+            batches_per_epoch=None (a cap), reward_weight=1.0 (of the reward's squared error in the loss; 1 is the
+            documented loss, and what is logged is never weighted), reward_smoothing=0 (learn the mean reward of so
+            many steps about each one, within its window, instead of rare spikes; 0 and 1 are off).
         use_precomputed_latents: Train on latents_<Z>.npz, made where it is missing or stale; otherwise encode
             raw frames batch by batch: slower, without the file. Both give the same losses.
         use_amp: Matrix products in bf16.
@@ -70,14 +74,15 @@ def train_mdn_rnn(
     source = latent_source(vae_config, mdrnn_config)
     _check_action_size(source.cache, mdrnn_config)
     device, seed = resolve_device(mdrnn_config.device), settings.whole(mdrnn_config.extra, "seed", 0)
-    train_batches, test_batches = _batches(source, mdrnn_config, use_precomputed_latents, device, seed)
+    latents = read_or_make(source) if use_precomputed_latents else None
+    train_batches, test_batches = _batches(source, mdrnn_config, latents, device, seed)
     mdrnn = _new_mdrnn(mdrnn_config, seed).to(device)
     job = FitJob(
         stage="mdrnn",
         logdir=mdrnn_config.logdir,
         model=mdrnn,
         optimizer=_optimizer(mdrnn, mdrnn_config, device),
-        loss_fn=MDRNNLoss(mdrnn, device, mdrnn_config.include_reward, source.vae),
+        loss_fn=MDRNNLoss(mdrnn, device, mdrnn_config.include_reward, source.vae, _reward_goal(mdrnn_config)),
         train_batches=train_batches,
         test_batches=test_batches,
         num_epochs=mdrnn_config.num_epochs,
@@ -92,7 +97,9 @@ def train_mdn_rnn(
         grad_clip=_grad_clip(mdrnn_config),
         autocast=autocast_for(device, use_amp),
     )
-    return fit(job)
+    result = fit(job)
+    write_starts(source, mdrnn_config.logdir, latents, seed)
+    return result
 
 
 def get_loss(
@@ -104,6 +111,7 @@ def get_loss(
     latent_next_obs: torch.Tensor,
     include_reward: bool = True,
     latent_size: int | None = None,
+    reward_weight: float = 1.0,
 ) -> Losses:
     """M's losses on sequences, batch first (specification, Stage 2, "Loss function").
 
@@ -116,6 +124,7 @@ def get_loss(
         latent_next_obs: z[t+1], (B, T, Z).
         include_reward: Whether the reward's squared error is part of the loss.
         latent_size: Taken for existing callers; the scaling's Z is read from `latent_obs`.
+        reward_weight: Of the reward's squared error in `loss`; `mse` itself is never weighted.
 
     Returns:
         0-d means: gmm (negative log-likelihood of the next latent, nats), bce (terminal), mse (reward; 0
@@ -129,7 +138,24 @@ def get_loss(
     bce = functional.binary_cross_entropy_with_logits(terminals, terminal.float())
     mse = functional.mse_loss(rewards, reward) if include_reward else torch.zeros_like(bce)
     scale = latent_obs.shape[-1] + (2 if include_reward else 1)
-    return {"gmm": gmm, "bce": bce, "mse": mse, "loss": (gmm + bce + mse) / scale}
+    return {"gmm": gmm, "bce": bce, "mse": mse, "loss": (gmm + bce + reward_weight * mse) / scale}
+
+
+class RewardGoal(NamedTuple):
+    """What the reward head learns, and how much that counts: see `reward_weight` and `reward_smoothing`."""
+
+    weight: float = 1.0
+    smoothing: int = 0
+
+    def of(self, rewards: torch.Tensor) -> torch.Tensor:
+        """Rewards (B, T), each replaced by the mean of `smoothing` of its row about it (fewer at the ends)."""
+        if self.smoothing < 2:
+            return rewards
+        before = (self.smoothing - 1) // 2
+        total = functional.pad(rewards.double().cumsum(-1), (1, 0))
+        now = torch.arange(rewards.shape[-1], device=rewards.device)
+        first, last = (now - before).clamp_min(0), (now - before + self.smoothing).clamp_max(rewards.shape[-1])
+        return ((total[..., last] - total[..., first]) / (last - first)).to(rewards.dtype)
 
 
 class MDRNNLoss:
@@ -140,23 +166,32 @@ class MDRNNLoss:
         device: Where M is.
         include_reward: As in `get_loss`.
         vae: V, for batches of raw frames.
+        reward_goal: What the reward head learns.
     """
 
     def __init__(
-        self, mdrnn: MDRNN, device: torch.device, include_reward: bool = True, vae: ConvVAE | None = None
+        self,
+        mdrnn: MDRNN,
+        device: torch.device,
+        include_reward: bool = True,
+        vae: ConvVAE | None = None,
+        reward_goal: RewardGoal = RewardGoal(),  # noqa: B008 (it cannot change)
     ) -> None:
         self.mdrnn = mdrnn
         self.device = device
         self.include_reward = include_reward
         self.vae = vae
+        self.reward_goal = reward_goal
 
     def __call__(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> tuple[Losses, int]:
         """The losses of `latent_mu` and `latent_logsigma` (B, T+1, Z), or `frames` (B, T+1, 64, 64, 3), with
         `action` (B, T, A), `reward` and `terminal` (B, T); and B."""
         batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
         latent, latent_next = self._latents(batch, generator)
-        parts = (batch["action"], batch["reward"], batch["terminal"])
-        return get_loss(self.mdrnn, latent, *parts, latent_next, self.include_reward), len(latent)
+        parts = (batch["action"], self.reward_goal.of(batch["reward"]), batch["terminal"])
+        weight = self.reward_goal.weight
+        losses = get_loss(self.mdrnn, latent, *parts, latent_next, self.include_reward, reward_weight=weight)
+        return losses, len(latent)
 
     def _latents(
         self, batch: Mapping[str, torch.Tensor], generator: torch.Generator
@@ -212,12 +247,11 @@ def data_pass(
 
 
 def _batches(
-    source: LatentSource, config: WMMDNRNNConfig, precomputed: bool, device: torch.device, seed: int
+    source: LatentSource, config: WMMDNRNNConfig, latents: Latents | None, device: torch.device, seed: int
 ) -> tuple[Batches, Batches]:
     """The training and the validation part, in windows of seq_len + 1 rows."""
     train, test = split_indices(source.cache.files, config.extra, "mdrnn")
     cap = settings.whole_or_none(config.extra, "batches_per_epoch")
-    latents = read_or_make(source) if precomputed else None
 
     def batches(episodes: list[int]) -> Batches:
         sizes = (episodes, config.batch_size, config.seq_len, seed, True)
@@ -260,6 +294,11 @@ def _grad_clip(config: WMMDNRNNConfig) -> float | None:
     if config.extra.get("grad_clip", 1.0) is None:
         return None
     return settings.number(config.extra, "grad_clip", 1.0) or None
+
+
+def _reward_goal(config: WMMDNRNNConfig) -> RewardGoal:
+    extra = config.extra
+    return RewardGoal(settings.number(extra, "reward_weight", 1.0), settings.whole(extra, "reward_smoothing", 0))
 
 
 def _is_of_another_vae(config: WMMDNRNNConfig, mdrnn: MDRNN, fingerprint: str) -> bool:
