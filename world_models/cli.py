@@ -81,7 +81,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     add("--backend", choices=BACKENDS, default="gymnasium", help="reported scores are Gymnasium's")
     add("--env", metavar="ID", help="another environment than the controller's")
-    add("--time_limit", type=int, default=1000, help="steps of an episode at most (1000)")
+    add("--time_limit", type=int, help="steps of an episode at most (the environment's; 1000)")
     add("--workers", type=int, help="processes (one a core)")
     add("--json", action="store_true", help="one line of JSON with every return, seeds and versions")
     parser.set_defaults(work=_evaluate)

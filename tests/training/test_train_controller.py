@@ -32,6 +32,13 @@ def new_run(source, tmp_path):
     return lambda name="run": copy_of_run(source, tmp_path / name)
 
 
+# Steps of a generation: 4 candidates of 2 episodes of 6 at first, then 5 of 3, then 3 of 4.
+PHASES = [
+    {"sigma": 0.05, "pop_size": 5, "samples": 3, "env_steps": 150},
+    {"sigma": 0.02, "pop_size": 3, "samples": 4, "env_steps": 300},
+]
+
+
 def config(logdir: Path, **changes) -> WMControllerConfig:
     settings = {
         "logdir": str(logdir),
@@ -66,13 +73,14 @@ def test_it_runs_until_a_budget_and_leaves_best_checkpoint_and_log(new_run):
     assert result.generations == len(result.history) == 4
     assert [record["generation"] for record in result.history] == [1, 2, 3, 4]
     assert ["eval_mean" in record for record in result.history] == [False, True, False, True]
-    # 4 candidates of 2 episodes in each generation, 2 controllers of 2 episodes in each re-evaluation
-    assert result.episodes == 4 * 4 * 2 + 2 * 2 * 2
+    # 4 candidates of 2 episodes in each generation, 3 controllers of 2 episodes in each re-evaluation
+    assert result.episodes == 4 * 4 * 2 + 2 * 3 * 2
     assert read_jsonl(log_path(logdir, "ctrl")) == result.history
     best, facts = load_controller(logdir)
     assert result.best == logdir / "ctrl" / "best.tar" and facts["return_mean"] == result.best_return
     assert (best.latent_size, best.hidden_size, best.action_size) == (LATENTS, HIDDENS, 2)
-    assert result.best_return == max(max(r["eval_mean"], r["eval_leader"]) for r in result.history if "eval_mean" in r)
+    evaluated = [r for r in result.history if "eval_mean" in r]
+    assert result.best_return == max(max(r["eval_mean"], r["eval_leader"], r["eval_average"]) for r in evaluated)
     assert (logdir / "ctrl" / "checkpoint.tar").is_file() and facts["env_name"] == STEER
 
 
@@ -96,6 +104,55 @@ def test_returns_rise(new_run):
     result = train(new_run(), max_generations=15, pop_size=8, sigma=0.5, eval_every=15)
     first, last = (np.mean([r["mean"] for r in part]) for part in (result.history[:3], result.history[-3:]))
     assert last > first + 0.3
+
+
+def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_episodes(new_run, monkeypatch):
+    begun = []
+    real = evolution_run.EvolutionRun._begin_phase
+
+    def listening(run, number, start, generations=0):
+        real(run, number, start, generations)
+        best = run.best_point if number else start
+        begun.append((number, run.search.sigma, run.search.pop_size, run.samples.now, np.array_equal(start, best)))
+
+    monkeypatch.setattr(evolution_run.EvolutionRun, "_begin_phase", listening)
+    result = train(new_run(), max_env_steps=60, phases=PHASES, max_generations=None)
+    assert begun == [(0, 0.1, 4, 2, True), (1, 0.05, 5, 3, True), (2, 0.02, 3, 4, True)]
+    assert [record["generation"] for record in result.history] == list(range(1, len(result.history) + 1))
+    assert sorted({record["samples"] for record in result.history}) == [2, 3, 4]
+    assert result.env_steps >= 60 + 150 + 300
+    ends = [
+        i
+        for i, (a, b) in enumerate(zip(result.history, result.history[1:], strict=False))
+        if a["samples"] < b["samples"]
+    ]
+    assert all("eval_mean" in result.history[i] for i in [*ends, -1]), "a phase ends with a re-evaluation"
+
+
+@pytest.mark.parametrize(
+    ("phases", "said"),
+    [
+        ([{"sigma": 0.1}], "sigma, pop_size, samples, env_steps"),
+        ([{**PHASES[0], "pop_size": 1}], "pop_size=1"),
+        ([{**PHASES[0], "sigma": 0}], "sigma=0"),
+        ("all", "'all'"),
+    ],
+)
+def test_phases_that_cannot_be_are_named(new_run, phases, said):
+    with pytest.raises(ConfigError, match=said):
+        train(new_run(), max_env_steps=60, phases=phases)
+
+
+def test_phases_need_a_budget_before_them(new_run):
+    with pytest.raises(ConfigError, match="max_env_steps"):
+        train(new_run(), phases=PHASES)
+
+
+def test_a_checkpoint_of_a_later_phase_is_not_resumed_without_it(new_run):
+    logdir = new_run()
+    train(logdir, max_env_steps=60, phases=PHASES, max_generations=None)
+    with pytest.raises(CheckpointError, match="phase 3 of its evolution"):
+        train(logdir, max_env_steps=60, phases=PHASES[:1], max_generations=None)
 
 
 def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drives_others(new_run, monkeypatch):
@@ -128,6 +185,8 @@ def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drive
         (3, {"components": 3, "whitening_episodes": 3}),
         (4, {"hidden_layers": [3], "first_horizon": 2}),
         (4, {"max_samples": 5, "wanted_f": 1e9}),
+        (3, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
+        (5, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
     ],
 )
 def test_a_run_that_ctrl_c_stopped_goes_on_as_if_it_had_not_been(new_run, monkeypatch, changes, stop_at_call):
@@ -208,7 +267,7 @@ def test_candidates_get_more_episodes_while_their_order_is_chance(new_run):
     result = train(logdir, max_samples=5, wanted_f=1e9)
     samples = [record["samples"] for record in result.history]
     assert samples == sorted(samples) and samples[0] == 2 and 2 < samples[-1] <= 5
-    assert result.episodes == 4 * sum(samples) + 2 * 2 * 2
+    assert result.episodes == 4 * sum(samples) + 2 * 3 * 2
     steady = train(new_run("steady"), max_samples=5, wanted_f=0.0)
     assert {record["samples"] for record in steady.history} == {2}
 

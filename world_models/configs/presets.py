@@ -72,9 +72,13 @@ _DRIVEN = Preset(
         "sigma": 0.15,
         "first_bias": (),
         "first_horizon": 0,
-        "max_samples": 10,
+        "max_samples": 8,
         "max_env_steps": 900_000,
-        "eval_every": 4,
+        "phases": [
+            {"sigma": 0.06, "pop_size": 24, "samples": 6, "env_steps": 1_500_000},
+            {"sigma": 0.04, "pop_size": 24, "samples": 10, "env_steps": 2_500_000},
+        ],
+        "eval_every": 5,
     },
 )
 
@@ -116,7 +120,7 @@ PRESETS: dict[str, Preset] = {
             "whitening_episodes": 32,
         },
     ),
-    # Three rounds of the paper's iterative procedure: an hour or two on two cores.
+    # Two rounds of the paper's iterative procedure, the second in three phases: an hour or two on two cores.
     "carracing": Preset(
         flags={
             "env": "CarRacing-v3",
@@ -148,14 +152,39 @@ PRESETS: dict[str, Preset] = {
             "eval_episodes": 16,
             "whitening_episodes": 32,
         },
-        rounds=(
-            _DRIVEN,
-            Preset(
-                flags={**_DRIVEN.flags, "num_rollouts": 328, "rollout_len": 1000, "spread": 0.2},
-                vae=_DRIVEN.vae,
-                ctrl={**_DRIVEN.ctrl, "max_env_steps": 2_500_000, "sigma": 0.12, "max_samples": 16},
-            ),
-        ),
+        rounds=(_DRIVEN,),
+    ),
+    # ViZDoom's TakeCover (section 4): C sees z, h and c and has 1,088 numbers. V's KL weighs little, as a fireball
+    # is a few pixels; M's terminal head learns where episodes end, as the dream's episodes end by it.
+    "takecover": Preset(
+        flags={
+            "env": "TakeCover",
+            "latent_size": 64,
+            "rnn_hidden": 512,
+            "num_rollouts": 600,
+            "vae_epochs": 5,
+            "vae_batch_size": 64,
+            "rnn_epochs": 40,
+            "rnn_lr": 2e-3,
+            "rnn_batch_size": 64,
+            "seq_len": 64,
+            "ctrl_pop_size": 32,
+            "ctrl_samples": 4,
+            "ctrl_target": 1900.0,
+            "amp": False,
+        },
+        vae={"kl_weight": 0.1, "num_test_files": 40, "frames_per_epoch": 40_000},
+        rnn={"optimizer": "adam", "num_test_files": 40, "terminal_weight": 10.0},
+        ctrl={
+            "use_cell": True,
+            "bias": False,
+            "components": 32,
+            "sigma": 0.2,
+            "max_samples": 16,
+            "max_env_steps": 4_000_000,
+            "eval_every": 10,
+            "eval_episodes": 32,
+        },
     ),
     # Ha & Schmidhuber 2018, appendix A: 10,000 rollouts, one epoch of V, twenty of M, 64 candidates of 16
     # episodes, in C's own 867 parameters.

@@ -17,7 +17,7 @@ from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.latents import Latents
 from world_models.datasets.transforms import Transform, transformed_frame
 from world_models.errors import DataError
-from world_models.types import IntArray
+from world_models.types import BoolArray, FloatArray, IntArray
 
 
 class FrameBatches:
@@ -96,6 +96,8 @@ class WindowBatches(ABC):
         shuffle: see above.
         device: where the tensors are wanted.
         max_batches: end an epoch after so many batches.
+        ended: (E,) which episodes ended in a terminal: each of them gives, beside the others, a window whose last
+            row is its last (once, where the others have it already). None: no such windows.
 
     Raises:
         DataError: not one of the episodes is long enough.
@@ -112,12 +114,14 @@ class WindowBatches(ABC):
         shuffle: bool,
         device: torch.device | str,
         max_batches: int | None,
+        ended: BoolArray | None = None,
     ) -> None:
         _check_positive(batch_size=batch_size, seq_len=seq_len, max_batches=max_batches)
         chosen = np.asarray(episodes, dtype=np.int64)
         long_enough = chosen[lengths[chosen] > seq_len]
         _check_some_left(lengths[chosen], len(long_enough), seq_len)
         self._lengths, self._offsets = lengths[long_enough], offsets[long_enough]
+        self._ended = None if ended is None else ended[long_enough]
         self.batch_size = batch_size
         self.seq_len = seq_len
         self.seed = seed
@@ -131,6 +135,10 @@ class WindowBatches(ABC):
         self.epoch = epoch
         rng = _generator(self.seed, epoch) if self.shuffle else None
         self._starts = cut_windows(self._lengths, self._offsets, self.seq_len, rng)
+        if self._ended is not None:
+            ends = (self._offsets + self._lengths)[self._ended] - self.seq_len - 1
+            starts = np.union1d(self._starts, ends)
+            self._starts = starts if rng is None else rng.permutation(starts)
 
     def __len__(self) -> int:
         return _count_batches(len(self._starts), self.batch_size, self.max_batches)
@@ -152,7 +160,8 @@ class SequenceBatches(WindowBatches):
 
     Iterating gives dicts of float32 tensors: latent_mu, latent_logsigma (B, T + 1, Z); action (B, T, A);
     reward, terminal (B, T). Row t of action, reward and terminal is the transition from latent t to t + 1.
-    The arguments are those of `WindowBatches`; lengths and offsets are those of `latents`.
+    The arguments are those of `WindowBatches`; lengths and offsets are those of `latents`. With `whole`, action,
+    reward and terminal have all T + 1 rows of a window, and there are windows that end with an episode's end.
     """
 
     def __init__(
@@ -165,6 +174,7 @@ class SequenceBatches(WindowBatches):
         shuffle: bool,
         device: torch.device | str = "cpu",
         max_batches: int | None = None,
+        whole: bool = False,
     ) -> None:
         super().__init__(
             latents.lengths,
@@ -176,7 +186,9 @@ class SequenceBatches(WindowBatches):
             shuffle,
             device,
             max_batches,
+            _ended(latents.terminals, latents.offsets, latents.lengths) if whole else None,
         )
+        self._whole = whole
         self._windows = {"latent_mu": latents.mu, "latent_logsigma": latents.logsigma}
         self._steps = {"action": latents.actions, "reward": latents.rewards, "terminal": latents.terminals}
         self._tensors = {
@@ -186,7 +198,7 @@ class SequenceBatches(WindowBatches):
     def _batch(self, rows: IntArray) -> dict[str, torch.Tensor]:
         all_rows = torch.from_numpy(rows).to(self.device)
         return {
-            name: tensor[all_rows if name in self._windows else all_rows[:, :-1]]
+            name: tensor[all_rows if self._whole or name in self._windows else all_rows[:, :-1]]
             for name, tensor in self._tensors.items()
         }
 
@@ -208,11 +220,14 @@ class FrameSequenceBatches(WindowBatches):
         shuffle: bool,
         device: torch.device | str = "cpu",
         max_batches: int | None = None,
+        whole: bool = False,
     ) -> None:
+        ended = _ended(np.asarray(cache.terminals), cache.offsets, cache.lengths) if whole else None
         super().__init__(
-            cache.lengths, cache.offsets, episodes, batch_size, seq_len, seed, shuffle, device, max_batches
+            cache.lengths, cache.offsets, episodes, batch_size, seq_len, seed, shuffle, device, max_batches, ended
         )
         self._cache = cache
+        self._whole = whole
 
     def _batch(self, rows: IntArray) -> dict[str, torch.Tensor]:
         steps = {
@@ -221,7 +236,8 @@ class FrameSequenceBatches(WindowBatches):
             "terminal": self._cache.terminals,
         }
         batch = {"frames": self._cache.gather(rows)}
-        batch |= {name: torch.from_numpy(np.asarray(array)[rows[:, :-1]]) for name, array in steps.items()}
+        chosen = rows if self._whole else rows[:, :-1]
+        batch |= {name: torch.from_numpy(np.asarray(array)[chosen]) for name, array in steps.items()}
         return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
 
@@ -239,6 +255,12 @@ def cut_windows(lengths: IntArray, offsets: IntArray, seq_len: int, rng: np.rand
     place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     starts: IntArray = np.repeat(offsets + phases, counts) + place * span
     return starts if rng is None else rng.permutation(starts)
+
+
+def _ended(terminals: FloatArray, offsets: IntArray, lengths: IntArray) -> BoolArray:
+    """(E,) which of the episodes in `terminals` (N,) end in a terminal."""
+    ended: BoolArray = terminals[offsets + lengths - 1] > 0.5
+    return ended
 
 
 def _generator(seed: int, epoch: int) -> np.random.Generator:

@@ -121,10 +121,20 @@ class _Ground:
         patches = [grass * (unit + np.array([x, y])) for x in range(-20, 20, 2) for y in range(-20, 20, 2)]
         quads = np.array([field * (2 * unit - 1), *patches, *(polygon for polygon, _ in self.road)])
         self._quads: DoubleArray = quads
-        self._colors = [env.bg_color, *[env.grass_color] * len(patches), *(color for _, color in self.road)]
+        self._colors = self._shared_colors(env, [env.bg_color, *[env.grass_color] * len(patches)])
         self.field_color = _whole(env.bg_color)
         self._centres = quads.mean(1)
         self._radii = np.linalg.norm(quads - self._centres[:, None], axis=-1).max(1)
+
+    def _shared_colors(self, env: Any, before: list[Any]) -> DoubleArray:
+        """Colours (n, 3) whose rows the tiles hold from now on: what a touched tile becomes is seen here at once."""
+        colors = np.array([*before, *(color for _, color in self.road)], dtype=np.float64)
+        tiles = {id(tile.color): tile for tile in env.road}
+        for k, (polygon, color) in enumerate(self.road):
+            if (tile := tiles.get(id(color))) is not None:
+                tile.color = colors[len(before) + k]
+                self.road[k] = (polygon, tile.color)
+        return colors
 
     def in_sight(
         self, middle: DoubleArray, distance: float, first: int = 0
@@ -132,8 +142,7 @@ class _Ground:
         """What may lie within a distance of a point, in the order of painting, which begins with the field."""
         away = self._centres[first:] - middle
         near = first + np.flatnonzero((away * away).sum(1) <= (self._radii[first:] + distance) ** 2)
-        # Read now: a tile's colour changes when it has been touched.
-        colors = [_whole(self._colors[k]) for k in near.tolist()]
+        colors = self._colors[near].astype(np.int64).tolist()
         return self._quads[near].reshape(-1, 2), list(range(4, 4 * len(near) + 1, 4)), colors
 
 

@@ -15,7 +15,6 @@ import gymnasium
 import numpy as np
 import torch
 
-from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import EnvSpec, env_spec
 from world_models.errors import ConfigError, MissingDependencyError
 from world_models.types import FloatArray, IntArray, Step, UInt8Array
@@ -68,7 +67,7 @@ class EnvPoolLanes:
         self._free: dict[int, list[int]] = {}
         self._places: list[tuple[Any, int] | None] = [None] * num_lanes
         space = gymnasium.spaces.Box(np.array([-1, 0, 0], np.float32), np.ones(3, np.float32))
-        self.actions = ActionAdapter(space, self.spec.squash, where=self.spec.env_id)
+        self.actions = self.spec.adapter(space)
 
     def announce(self, seeds: Sequence[int]) -> None:
         """The seeds to come, in the order in which they will be reset."""

@@ -10,7 +10,6 @@ import gymnasium
 import numpy as np
 import torch
 
-from world_models.envs.actions import ActionAdapter
 from world_models.envs.frames import resize_frames
 from world_models.envs.lanes import LaneFailure
 from world_models.envs.registry import EnvSpec, env_spec, make_gym
@@ -67,7 +66,7 @@ class GymImageEnv(gymnasium.Wrapper[UInt8Array, Any, Any, Any]):
         known = env.spec is not None and env.spec.id in gymnasium.registry
         table = env_spec(env.spec.id) if known and env.spec is not None else EnvSpec("unregistered")
         self.rows = rows if rows is not None else table.rows
-        self.adapter = ActionAdapter(env.action_space, table.squash, where=table.env_id)
+        self.adapter = table.adapter(env.action_space)
         self.raw = raw
         self.observation_space = gymnasium.spaces.Box(0, 255, (*size, 3), np.uint8)
 
@@ -138,7 +137,7 @@ class GymLanes:
         elif redrawn and self.spec.redraw:
             for env in self._envs:
                 self.spec.redraw(env)
-        self.actions = ActionAdapter(self._envs[0].action_space, self.spec.squash, where=self.spec.env_id)
+        self.actions = self.spec.adapter(self._envs[0].action_space)
 
     def announce(self, seeds: Sequence[int]) -> None:
         """Nothing to prepare: every reset takes its own seed."""

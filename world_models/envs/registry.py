@@ -12,13 +12,17 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from world_models.envs.actions import ActionAdapter
 from world_models.envs.car_racing_view import CarRacingView
+from world_models.envs.vizdoom_env import LEFT_STAY_RIGHT, MAX_TICS, TAKE_COVER, make_take_cover
+from world_models.envs.vizdoom_env import register as register_vizdoom
 from world_models.errors import EnvironmentNameError, MissingDependencyError
 
 _LOG = logging.getLogger(__name__)
 _SAID: set[str] = set()
 
 ALIASES = {"CarRacing-v2": "CarRacing-v3"}
+SHORT_NAMES = {"TakeCover": TAKE_COVER}
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,14 @@ class EnvSpec:
     envpool: bool = False
     stop_drawing: Callable[[gymnasium.Env[Any, Any]], None] | None = None
     redraw: Callable[[gymnasium.Env[Any, Any]], None] | None = None
+    line: tuple[int, ...] | None = None
+    max_steps: int = 1000
+    register: Callable[[], None] | None = None
+    make: Callable[..., gymnasium.Env[Any, Any]] = gymnasium.make
+
+    def adapter(self, space: gymnasium.Space[Any]) -> ActionAdapter:
+        """C's outputs as the actions of such an environment, whose action space is given."""
+        return ActionAdapter(space, self.squash, where=self.env_id, line=self.line)
 
 
 def _stop_drawing_car_racing(env: gymnasium.Env[Any, Any]) -> None:
@@ -65,22 +77,29 @@ _KNOWN = {
         stop_drawing=_stop_drawing_car_racing,
         redraw=_redraw_car_racing,
     ),
+    TAKE_COVER: EnvSpec(
+        TAKE_COVER, line=LEFT_STAY_RIGHT, max_steps=MAX_TICS, register=register_vizdoom, make=make_take_cover
+    ),
 }
 
 
 def canonical_id(env_name: str) -> str:
-    """The id that is really made: an alias is replaced, and that is said once.
+    """The id that is really made: an alias is replaced, which is said once, and so is a short name.
 
     "module:id" is Gymnasium's form for an environment that a module registers when it is imported; worker
     processes need it, as they import nothing else of the caller's.
 
     Raises:
         EnvironmentNameError: Gymnasium does not know the id; the message has its own words and the nearest id.
+        MissingDependencyError: the package that provides it is not installed.
     """
-    env_id = ALIASES.get(env_name, env_name)
-    if env_id != env_name and env_name not in _SAID:
+    env_id = ALIASES.get(env_name, SHORT_NAMES.get(env_name, env_name))
+    if env_name in ALIASES and env_name not in _SAID:
         _SAID.add(env_name)
         _LOG.warning("%s is retired; %s is used in its place.", env_name, env_id)
+    known = _KNOWN.get(env_id)
+    if known is not None and known.register is not None:
+        known.register()
     module, _, plain_id = env_id.rpartition(":")
     try:
         if module:
@@ -102,9 +121,10 @@ def env_spec(env_name: str) -> EnvSpec:
 
 def make_gym(env_name: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
     """`gymnasium.make` by id or alias, ready to give rgb pictures."""
-    env_id = canonical_id(env_name)
+    spec = env_spec(env_name)
+    env_id = spec.env_id
     kwargs.setdefault("render_mode", "rgb_array")
     try:
-        return gymnasium.make(env_id, **kwargs)
+        return spec.make(env_id, **kwargs)
     except gymnasium.error.DependencyNotInstalled as error:
         raise MissingDependencyError(f"{env_id} needs a package that is not installed: {error}") from error

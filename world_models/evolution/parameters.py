@@ -23,54 +23,64 @@ class WhitenedSpace:
 
     center: (D,) mean of [z, h]; components: (k, D) rows that map a deviation from it to unit-variance
     coordinates; action_size: A; offset: (P,) the controller that x = 0 stands for, by default all zeros.
+    Where C has no bias (`bias=False`) x is the weights alone, and nothing could make up for a center: it is 0, and
+    the coordinates have a mean square of one, not a variance.
     """
 
     center: DoubleArray
     components: DoubleArray
     action_size: int
     offset: DoubleArray | None = None
+    bias: bool = True
 
     @classmethod
-    def fit(cls, states: npt.NDArray[np.floating[Any]], components: int, action_size: int) -> WhitenedSpace:
-        """The first `components` principal components of states [z, h] (n, D), scaled to unit variance."""
+    def fit(
+        cls, states: npt.NDArray[np.floating[Any]], components: int, action_size: int, bias: bool = True
+    ) -> WhitenedSpace:
+        """The first `components` principal components of states [z, h] (n, D), scaled to unit variance; without a
+        bias those of the second moments about 0, of which the mean is a part."""
         states = np.asarray(states, dtype=np.float64)
         if components > min(states.shape):
             raise ConfigError(
                 f"components={components} of [z, h] were asked for, but {states.shape[0]} states of "
                 f"{states.shape[1]} numbers have only {min(states.shape)}: lower it or collect more data."
             )
-        center = states.mean(0)
-        values, vectors = np.linalg.eigh(np.cov(states - center, rowvar=False))
+        center = states.mean(0) if bias else np.zeros(states.shape[1])
+        moments = np.cov(states - center, rowvar=False) if bias else states.T @ states / len(states)
+        values, vectors = np.linalg.eigh(moments)
         order = np.argsort(values)[::-1][:components]
         scale = np.sqrt(np.maximum(values[order], 1e-8))
         basis = vectors[:, order]
         basis = basis * np.sign(basis[np.abs(basis).argmax(0), range(components)])  # eigh's signs are arbitrary
-        return cls(center, (basis / scale).T, action_size)
+        return cls(center, (basis / scale).T, action_size, bias=bias)
 
     @property
     def size(self) -> int:
-        """Numbers to find: A (k + 1)."""
-        return self.action_size * (len(self.components) + 1)
+        """Numbers to find: A (k + 1), or A k without a bias."""
+        return self.action_size * (len(self.components) + int(self.bias))
 
     def to_parameters(self, x: DoubleArray) -> DoubleArray:
         """Flat parameters of the linear layer (..., P) for search points (..., A (k + 1))."""
         k = len(self.components)
         inner = x[..., : self.action_size * k].reshape(*x.shape[:-1], self.action_size, k)
         weight = inner @ self.components
-        bias = x[..., self.action_size * k :] - weight @ self.center
-        parameters: DoubleArray = np.concatenate([weight.reshape(*x.shape[:-1], -1), bias], axis=-1)
+        parameters: DoubleArray = weight.reshape(*x.shape[:-1], -1)
+        if self.bias:
+            bias = x[..., self.action_size * k :] - weight @ self.center
+            parameters = np.concatenate([parameters, bias], axis=-1)
         return parameters if self.offset is None else parameters + self.offset
 
     def state_dict(self) -> dict[str, Any]:
         """Plain arrays."""
-        offset = {} if self.offset is None else {"offset": self.offset}
-        return {"center": self.center, "components": self.components, "action_size": self.action_size, **offset}
+        more = {"bias": self.bias} | ({} if self.offset is None else {"offset": self.offset})
+        return {"center": self.center, "components": self.components, "action_size": self.action_size, **more}
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> WhitenedSpace:
         """The inverse of `state_dict`."""
         offset = np.asarray(state["offset"]) if "offset" in state else None
-        return cls(np.asarray(state["center"]), np.asarray(state["components"]), int(state["action_size"]), offset)
+        arrays = np.asarray(state["center"]), np.asarray(state["components"])
+        return cls(*arrays, int(state["action_size"]), offset, bool(state.get("bias", True)))
 
 
 @dataclass(frozen=True)

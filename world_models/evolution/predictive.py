@@ -34,7 +34,7 @@ class Drive:
     rewards: DoubleArray
 
 
-def predictive_space(drives: Sequence[Drive], components: int, offset: DoubleArray) -> WhitenedSpace:
+def predictive_space(drives: Sequence[Drive], components: int, offset: DoubleArray, bias: bool = True) -> WhitenedSpace:
     """The space about the controller `offset` (P,) of the `components` directions that predict the driving best.
 
     There are at most as many as there is to predict: a number a window for the reward and each action.
@@ -48,8 +48,10 @@ def predictive_space(drives: Sequence[Drive], components: int, offset: DoubleArr
     inputs, outputs = _pairs(drives, center, scale)
     components = min(components, outputs.shape[1], states.shape[1])
     directions = _reduced_rank(inputs, outputs, components) / scale[:, None]
-    spread = ((states - center) @ directions).std(0)
-    return WhitenedSpace(center, (directions / np.maximum(spread, 1e-12)).T.copy(), actions, offset)
+    if not bias:
+        center = np.zeros_like(center)  # a controller without a bias cannot take anything away
+    spread = np.sqrt((((states - center) @ directions) ** 2).mean(0))
+    return WhitenedSpace(center, (directions / np.maximum(spread, 1e-12)).T.copy(), actions, offset, bias)
 
 
 def _pairs(drives: Sequence[Drive], center: DoubleArray, scale: DoubleArray) -> tuple[DoubleArray, DoubleArray]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -19,6 +20,7 @@ from world_models.executors.base import AnyDriver, Executor, Job, Progressed
 from world_models.rollout.dream_driver import DreamRecipe
 from world_models.rollout.driver import Recipe
 from world_models.types import EpisodeResult
+from world_models.utils.interrupts import deaf_children
 
 
 class InlineExecutor:
@@ -68,7 +70,7 @@ class ProcessExecutor:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, self._recipe), daemon=True)
-        with _deaf_to_interrupts():
+        with deaf_children():
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -157,23 +159,18 @@ class _Dispatch:
         self.todo.appendleft(job)
 
 
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """A process that starts in here does not hear Ctrl-C, not even while it imports: that is the master's to
-    hear, who hears it when the block has ended."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _work(pipe: Connection, recipe: Recipe | DreamRecipe) -> None:
-    """A worker's life: build the driver at the first job, run jobs until the pipe closes."""
+    """A worker's life: build the driver at the first job, run jobs until the pipe closes or the worker is stopped.
+
+    Either way the environments are closed: some are processes of their own, which would be left alone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    with contextlib.ExitStack() as at_the_end:
+        _run_jobs(pipe, recipe, at_the_end)
+
+
+def _run_jobs(pipe: Connection, recipe: Recipe | DreamRecipe, at_the_end: contextlib.ExitStack) -> None:
     driver: AnyDriver | None = None
     while True:
         try:
@@ -181,7 +178,9 @@ def _work(pipe: Connection, recipe: Recipe | DreamRecipe) -> None:
         except (EOFError, OSError):
             return
         try:
-            driver = driver or recipe.driver()
+            if driver is None:
+                driver = recipe.driver()
+                at_the_end.callback(driver.close)
             answer: tuple[str, object] = ("results", job.run(driver))
         except WorldModelsError as error:
             answer = ("error", error)

@@ -115,9 +115,9 @@ class Agent:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         z = self.encode(frames, noise)
         if parameters is None:
-            raw = self.controller(h, z)
+            raw = self.controller(self.controller.joined(z, h, c))
         else:
-            raw = Population.act(parameters, torch.cat([z, h], -1) if self.controller.hidden_size else z)
+            raw = Population.act(parameters, self.controller.joined(z, h, c))
         action = self.squash(raw)
         h, c = self.cell.next_hidden(action, z, (h, c))
         return action, h, c

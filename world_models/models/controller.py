@@ -1,9 +1,10 @@
-"""C: the controller, a = W [z, h] + b (Ha & Schmidhuber 2018, section 2.3, equation 1)."""
+"""C: the controller, a = W [z, h] + b (Ha & Schmidhuber 2018, section 2.3, equation 1; A.3)."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,39 +19,76 @@ class Controller(nn.Module):
     """One linear layer from [z, h] to the action; (Z + R + 1) A parameters, 867 for CarRacing.
 
     There is no squashing inside: envs/actions.py turns the output into the environment's actions. With
-    `hidden_layers` it is an MLP with tanh between the layers.
+    `hidden_layers` it is an MLP with tanh between the layers. With `use_cell` it sees [z, h, c], M's cell state as
+    well, and with `bias=False` there is none: (Z + 2 R) A parameters, the paper's 1,088 for TakeCover (A.3).
+
+    Raises:
+        ConfigError: a layer is empty, or `use_cell` is set where M's state is not seen (hidden_size 0).
     """
 
-    def __init__(self, latent_size: int, hidden_size: int, action_size: int, hidden_layers: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        latent_size: int,
+        hidden_size: int,
+        action_size: int,
+        hidden_layers: Sequence[int] = (),
+        *,
+        use_cell: bool = False,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         self.latent_size = latent_size
         self.hidden_size = hidden_size
         self.action_size = action_size
         self.hidden_layers = tuple(hidden_layers)
-        sizes = [latent_size + hidden_size, *self.hidden_layers, action_size]
+        self.use_cell = use_cell
+        self.bias = bias
+        sizes = [latent_size + hidden_size * (2 if use_cell else 1), *self.hidden_layers, action_size]
         if min(latent_size, action_size, *sizes) < 1 or hidden_size < 0:
             raise ConfigError(
                 f"Controller(latent_size={latent_size}, hidden_size={hidden_size}, action_size="
                 f"{action_size}, hidden_layers={self.hidden_layers}) has an empty layer: sizes start at 1."
             )
-        self.fc: nn.Module
-        if self.hidden_layers:
-            layers: list[nn.Module] = []
-            for inputs, outputs in itertools.pairwise(sizes[:-1]):
-                layers += [nn.Linear(inputs, outputs), nn.Tanh()]
-            self.fc = nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
-        else:
-            self.fc = nn.Linear(sizes[0], sizes[1])
+        if use_cell and not hidden_size:
+            raise ConfigError("Controller(hidden_size=0, use_cell=True) cannot be: c is there only where h is.")
+        layers: list[nn.Module] = []
+        for inputs, outputs in itertools.pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs, bias=bias), nn.Tanh()]
+        self.fc: nn.Module = nn.Sequential(*layers[:-1]) if self.hidden_layers else layers[0]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments by name, plain: `Controller(**settings)` is one of the same architecture."""
+        return {
+            "latent_size": self.latent_size,
+            "hidden_size": self.hidden_size,
+            "action_size": self.action_size,
+            "hidden_layers": list(self.hidden_layers),
+            "use_cell": self.use_cell,
+            "bias": self.bias,
+        }
+
+    def joined(self, z: torch.Tensor, h: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
+        """What C sees of z (..., Z), h and c (..., R): [z], [z, h] or [z, h, c].
+
+        Raises:
+            ConfigError: C sees c, and it is not given.
+        """
+        if not self.hidden_size:
+            return z
+        if not self.use_cell:
+            return torch.cat([z, h], dim=-1)
+        if c is None:
+            raise ConfigError("This controller sees M's cell state too: call it with (h, z, c) or one [z, h, c].")
+        return torch.cat([z, h, c], dim=-1)
 
     def forward(self, *state: torch.Tensor) -> torch.Tensor:
-        """The action (B, A) for `Controller(cat([z, h]))` or, the same, `Controller(h, z)`."""
-        if len(state) == 2:
-            h, z = state
-            if self.hidden_size == 0:
-                return self.fc(z)  # type: ignore[no-any-return]
-            return self.fc(torch.cat([z, h], dim=-1))  # type: ignore[no-any-return]
-        (joined,) = state
-        return self.fc(joined)  # type: ignore[no-any-return]
+        """The action (B, A) for `Controller(cat([z, h]))` or, the same, `Controller(h, z)`; with `use_cell` for
+        `Controller(cat([z, h, c]))` or `Controller(h, z, c)`."""
+        if len(state) == 1:
+            return self.fc(state[0])  # type: ignore[no-any-return]
+        h, z, *c = state
+        return self.fc(self.joined(z, h, *c))  # type: ignore[no-any-return]
 
 
 def flatten_parameters(parameters: Iterable[torch.Tensor]) -> DoubleArray:
@@ -103,10 +141,15 @@ class Population:
 
     @staticmethod
     def act(parameters: list[torch.Tensor], state: torch.Tensor) -> torch.Tensor:
-        """Actions (B, A) of B different controllers on states (B, Z + R), layer by layer."""
+        """Actions (B, A) of B different controllers on states (B, D) as `Controller.joined`, layer by layer."""
         x = state.unsqueeze(-1)
-        for index in range(0, len(parameters), 2):
-            x = torch.baddbmm(parameters[index + 1].unsqueeze(-1), parameters[index], x)
-            if index + 2 < len(parameters):
+        weights = [index for index, parameter in enumerate(parameters) if parameter.dim() == 3]
+        for index in weights:
+            has_bias = index + 1 < len(parameters) and parameters[index + 1].dim() == 2
+            if has_bias:
+                x = torch.baddbmm(parameters[index + 1].unsqueeze(-1), parameters[index], x)
+            else:
+                x = torch.bmm(parameters[index], x)
+            if index != weights[-1]:
                 x = x.tanh()
         return x.squeeze(-1)

@@ -10,10 +10,10 @@ others there are, or on where it stands among them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,6 +47,8 @@ class DreamRules:
         terminal: What ends a dream: "threshold": M's terminal probability is above `threshold` (the reference
             implementation's rule); "sampled": a draw of it; "never": the step limit alone; "auto": "threshold"
             where M's terminal head was trained to be used, else "never".
+        terminal_weight: How many times too high M's odds of a terminal are, for it was trained with terminals so
+            weighted: undone where terminals are sampled; `load_dream` knows it.
         threshold: See `terminal`.
         starts: "first": first frames; "warm": after a real sequence; "both": half of each.
         reward: "predicted": M's; "survival": 1 a step, for M that was trained without rewards.
@@ -61,6 +63,7 @@ class DreamRules:
     deterministic: bool = False
     terminal: str = "auto"
     threshold: float = 0.5
+    terminal_weight: float = 1.0
     starts: str = "both"
     reward: str = "predicted"
     reward_limit: float = 0.0
@@ -72,6 +75,8 @@ class DreamRules:
                 f"temperature={self.temperature!r} cannot work: give a finite number above 0 (deterministic is the "
                 "limit of 0)."
             )
+        if not 0 < self.terminal_weight < math.inf:
+            raise ConfigError(f"terminal_weight={self.terminal_weight!r} cannot work: give a number above 0.")
         if not 0 < self.threshold < 1:
             raise ConfigError(f"threshold={self.threshold!r} cannot work: give a probability between 0 and 1.")
         if not 0 <= self.reward_limit < math.inf:
@@ -194,7 +199,7 @@ class Dream:
 
     def _terminals(self, logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
         if self.rules.terminal == "sampled":
-            return uniform.to(self.device) < logits.sigmoid()
+            return uniform.to(self.device) < (logits - math.log(self.rules.terminal_weight)).sigmoid()
         if self.rules.terminal == "threshold":
             return logits > math.log(self.rules.threshold / (1 - self.rules.threshold))
         return torch.zeros_like(logits, dtype=torch.bool)
@@ -347,23 +352,24 @@ def load_dream(
             f"{starts_path(logdir)} has the latents of another V than {path} was trained on: remove it, and make it "
             "again (--stage rnn, or `world-models dream` with --data_dir)."
         )
-    return Dream(cell, starts, settled(rules, bool(facts.get("terminal_trained", False)), path), block)
+    return Dream(cell, starts, settled(rules, facts, path), block)
 
 
-def settled(rules: DreamRules, terminal_trained: bool, where: str | Path) -> DreamRules:
-    """`rules` with "auto" replaced by what it means for this M.
+def settled(rules: DreamRules, facts: Mapping[str, Any], where: str | Path) -> DreamRules:
+    """`rules` with what M's checkpoint `facts` decide: the terminal "auto", and the terminal's weight.
 
     Raises:
         CheckpointError: the dream shall end by a terminal head that was not trained for it.
     """
+    trained = bool(facts.get("terminal_trained", False))
     if rules.terminal == "auto":
-        return DreamRules(**{**vars(rules), "terminal": "threshold" if terminal_trained else "never"})
-    if rules.terminal != "never" and not terminal_trained:
+        rules = replace(rules, terminal="threshold" if trained else "never")
+    if rules.terminal != "never" and not trained:
         raise CheckpointError(
             f"M in {where} has no terminal head that was trained to be used, and terminal={rules.terminal!r} asks to "
             "end by it: use terminal='never', or train M on episodes that end (terminal_weight)."
         )
-    return rules
+    return replace(rules, terminal_weight=float(facts.get("terminal_weight", 1.0)))
 
 
 def _check_sizes(cell: MDRNNCell, starts: DreamStarts) -> None:

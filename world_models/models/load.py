@@ -70,7 +70,9 @@ def load_controller(logdir: str | Path, device: torch.device | str = "cpu") -> t
     if missing:
         raise CheckpointError(f"{path} does not say {', '.join(missing)}: save it with its sizes.")
     arguments = {name: checkpoint[name] for name in sizes}
-    controller = Controller(**arguments, hidden_layers=checkpoint.get("hidden_layers", ()))
+    # Checkpoints older than these settings had neither of them.
+    further = {name: checkpoint[name] for name in ("hidden_layers", "use_cell", "bias") if name in checkpoint}
+    controller = Controller(**arguments, **further)
     load_weights(controller, checkpoint, path)
     facts = {key: value for key, value in checkpoint.items() if key != "state_dict"}
     return controller.to(device).eval(), facts

@@ -36,6 +36,8 @@ class DreamRecipe:
     time_limit: int = 1000
     hidden_layers: tuple[int, ...] = ()
     use_hidden: bool = True
+    use_cell: bool = False
+    bias: bool = True
     trained: bool = False
     backend: str = "dream"
 
@@ -48,7 +50,7 @@ def environment_actions(env_name: str) -> ActionAdapter:
     """The actions of an environment; it is made for a moment."""
     env = make_gym(env_name)
     try:
-        return ActionAdapter(env.action_space, env_spec(env_name).squash, where=env_name)
+        return env_spec(env_name).adapter(env.action_space)
     finally:
         env.close()
 
@@ -74,7 +76,8 @@ class DreamDriver:
             self.controller, _ = load_controller(recipe.logdir, recipe.device)
         else:
             hidden = dream.hiddens if recipe.use_hidden else 0
-            self.controller = Controller(dream.latents, hidden, dream.actions, recipe.hidden_layers)
+            more = {"use_cell": recipe.use_cell, "bias": recipe.bias}
+            self.controller = Controller(dream.latents, hidden, dream.actions, recipe.hidden_layers, **more)
         self._check_controller()
 
     def _check_controller(self) -> None:
@@ -200,7 +203,7 @@ def controller_outputs(parameters: list[torch.Tensor], inputs: torch.Tensor) -> 
     For one layer a product and a sum take a sixth of the time of `Population.act`'s batch of small matrix products.
     """
     seen = inputs[:, : parameters[0].shape[-1]]
-    if len(parameters) > 2:
+    if sum(parameter.dim() == 3 for parameter in parameters) > 1:
         return Population.act(parameters, seen)
     raw = (parameters[0] * seen.unsqueeze(1)).sum(-1)
     return raw + parameters[1] if len(parameters) == 2 else raw

@@ -53,9 +53,10 @@ class Recipe:
     """All that a driver is built from.
 
     `policy` "agent" needs `logdir` with V and M; its C is the candidates it is given, in the architecture
-    `hidden_layers`, or the run's best (`trained`). `draw=False` spares the pictures of a policy that does
-    not look at them, where only the returns count (not EnvPool's). `spread` has collecting agents driven by
-    controllers about the run's best, see `population.around`.
+    `hidden_layers`, `use_hidden`, `use_cell` and `bias` (see `Controller`), or the run's best (`trained`).
+    `draw=False` spares the pictures of a policy that does not look at them, where only the returns count (not
+    EnvPool's). `spread` has collecting agents driven by controllers about the run's best, see
+    `population.around`.
     """
 
     env_name: str
@@ -70,6 +71,8 @@ class Recipe:
     sample_latents: bool = False
     hidden_layers: tuple[int, ...] = ()
     use_hidden: bool = True
+    use_cell: bool = False
+    bias: bool = True
     trained: bool = False
     draw: bool = True
     spread: float = 0.0
@@ -109,7 +112,8 @@ def make_agent(recipe: Recipe, actions: ActionAdapter) -> Agent:
         controller, _ = load_controller(recipe.logdir, recipe.device)
     else:
         hidden = cell.hiddens if recipe.use_hidden else 0
-        controller = Controller(cell.latents, hidden, cell.actions, recipe.hidden_layers).to(recipe.device)
+        more = {"use_cell": recipe.use_cell, "bias": recipe.bias}
+        controller = Controller(cell.latents, hidden, cell.actions, recipe.hidden_layers, **more).to(recipe.device)
     return Agent(vae, cell, controller, actions.from_raw, sample_latents=recipe.sample_latents)
 
 

@@ -32,7 +32,7 @@ class NoisePolicy:
         actions: The environment's actions.
         horizon: Steps of the longest episode.
         kind: "uniform": independent and uniform over the space. "brownian": a walk that returns to its
-            drift slowly, so that the car really drives somewhere; discrete actions are held for some steps.
+            drift slowly, so that the car really drives somewhere; discrete actions are held for 1 to 10 steps.
         drift: Where the walk returns to, one number an action, in half ranges about the middle of the space.
     """
 
@@ -64,11 +64,11 @@ class NoisePolicy:
         return np.clip(scaled, low, high)  # rounding may have left the space by one last digit
 
     def _draw_discrete(self, rng: np.random.Generator) -> FloatArray:
-        choices = rng.integers(self.actions.size, size=self.horizon)
+        choices = rng.integers(len(self.actions.choices), size=self.horizon)
         if self.kind == "brownian":
             holds = rng.integers(1, 11, size=self.horizon)
             choices = np.repeat(choices, holds)[: self.horizon]
-        return np.eye(self.actions.size, dtype=np.float32)[choices]
+        return self.actions.choices[choices]
 
     def start(self, num_lanes: int) -> _Plan:
         """Plans for no episode yet."""

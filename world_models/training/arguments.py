@@ -7,9 +7,11 @@ import re
 from typing import Any
 
 from world_models.configs.presets import PRESETS, Preset, preset
+from world_models.envs.registry import env_spec
 from world_models.rollout.driver import BACKENDS, POLICIES
 
-# What a flag is when neither the command line nor the preset says: the specification's defaults.
+# What a flag is when neither the command line nor the preset says: the specification's defaults. Where an
+# environment has a cap of its own, it takes the place of the 1,000 steps of `ctrl_time_limit` and `rollout_len`.
 DEFAULTS: dict[str, Any] = {
     "env": "CarRacing-v2",
     "device": "auto",
@@ -104,14 +106,16 @@ def resolve(args: argparse.Namespace, table: Preset | None = None) -> argparse.N
     `args.given` keeps what there was before, `args.table` the table.
 
     Raises:
-        ConfigError: the preset is unknown.
+        ConfigError: the preset is unknown. EnvironmentNameError: the environment is.
     """
     args.given = dict(vars(args))
     args.table = preset(args.preset) if table is None else table
     flags = args.table.flags
     if args.rounds is None:
         args.rounds = 1 + len(args.table.rounds)
-    for name, value in DEFAULTS.items():
+    args.env = args.env or flags.get("env", DEFAULTS["env"])
+    steps = env_spec(args.env).max_steps
+    for name, value in {**DEFAULTS, "ctrl_time_limit": steps, "rollout_len": steps}.items():
         if getattr(args, name, None) is None:
             setattr(args, name, flags.get(name, value))
     folder = re.split("[/:]", args.env)[-1].rsplit("-v", 1)[0].lower()

@@ -9,6 +9,7 @@ from typing import Any
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import ConfigError
+from world_models.evolution.phases import Phase
 from world_models.rollout.driver import BACKENDS
 from world_models.training.settings import choice, number, whole, whole_or_none
 
@@ -19,6 +20,16 @@ def _numbers(extra: Mapping[str, Any], name: str) -> tuple[float, ...]:
     if not isinstance(values, list | tuple) or not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
         raise ConfigError(f"{name} is {values!r}, and must be a list of finite numbers")
     return tuple(float(value) for value in values)
+
+
+def _phases(extra: Mapping[str, Any]) -> tuple[Phase, ...]:
+    """The list `phases`, each checked; it needs `max_env_steps`, which ends the first phase."""
+    values = extra.get("phases", ())
+    if not isinstance(values, list | tuple):
+        raise ConfigError(f"phases is {values!r}, and must be a list of tables")
+    if values and extra.get("max_env_steps") is None:
+        raise ConfigError("phases needs max_env_steps, the budget of the phase before them; it is None")
+    return tuple(Phase.from_mapping(value) for value in values)
 
 
 @dataclass(frozen=True)
@@ -43,12 +54,15 @@ class ControllerSettings:
             most episodes last that long it grows by `horizon_growth`, up to time_limit.
         max_samples: Episodes a candidate may come to need, from `n_samples` on; 0: they stay as they are.
         wanted_f: They grow while the candidates' F statistic is below this (`evolution.samples`).
+        phases: Further phases (`evolution.phases`) after `max_env_steps`: each begins again from the best point.
         max_generations, max_env_steps, max_seconds: Budgets; None: none. A run that `max_seconds` stopped
             depends on the machine's speed.
         eval_every: Generations between re-evaluations of the mean and of the generation's best.
         eval_episodes: Their episodes.
         hidden_layers: Of an MLP controller; empty: linear.
         use_hidden: Whether C sees h beside z.
+        use_cell: Whether it sees M's cell state c as well, as the paper's C of TakeCover does.
+        bias: Whether its layers have biases; the paper's C of TakeCover has none.
         sample_latents: Whether C sees a sampled z instead of its mean.
         num_lanes: Episodes at once in a worker.
         noreload: Start anew, whatever lies in the folder.
@@ -68,6 +82,7 @@ class ControllerSettings:
     horizon_growth: float = 1.25
     max_samples: int = 0
     wanted_f: float = 2.0
+    phases: tuple[Phase, ...] = ()
     max_generations: int | None = None
     max_env_steps: int | None = None
     max_seconds: float = 0.0
@@ -75,6 +90,8 @@ class ControllerSettings:
     eval_episodes: int = 8
     hidden_layers: tuple[int, ...] = ()
     use_hidden: bool = True
+    use_cell: bool = False
+    bias: bool = True
     sample_latents: bool = False
     num_lanes: int = 16
     noreload: bool = False
@@ -101,6 +118,7 @@ class ControllerSettings:
             horizon_growth=number(extra, "horizon_growth", cls.horizon_growth),
             max_samples=whole(extra, "max_samples", 0),
             wanted_f=number(extra, "wanted_f", cls.wanted_f),
+            phases=_phases(extra),
             max_generations=whole_or_none(extra, "max_generations"),
             max_env_steps=whole_or_none(extra, "max_env_steps"),
             max_seconds=number(extra, "max_seconds", 0.0),
@@ -108,6 +126,8 @@ class ControllerSettings:
             eval_episodes=whole(extra, "eval_episodes", cls.eval_episodes, 1),
             hidden_layers=tuple(layers),
             use_hidden=bool(extra.get("use_hidden", True)),
+            use_cell=bool(extra.get("use_cell", False)),
+            bias=bool(extra.get("bias", True)),
             sample_latents=bool(extra.get("sample_latents", False)),
             num_lanes=whole(extra, "num_lanes", cls.num_lanes, 1),
             noreload=bool(extra.get("noreload", False)),
@@ -116,6 +136,13 @@ class ControllerSettings:
             raise ConfigError(
                 f"components={settings.components} needs a linear controller, and hidden_layers is "
                 f"{settings.hidden_layers}: set one of them to nothing"
+            )
+        if settings.use_cell and not settings.use_hidden:
+            raise ConfigError("use_cell is True and use_hidden False: c is seen only where h is; set use_hidden=True")
+        if settings.first_bias and not settings.bias:
+            raise ConfigError(
+                f"first_bias is {settings.first_bias} and bias False: there is no bias to begin with; leave one of "
+                "them out"
             )
         complete = settings.components and settings.driving and not settings.first_bias
         if settings.start_from and not complete:

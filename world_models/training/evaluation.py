@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from world_models.envs.registry import canonical_id
+from world_models.envs.registry import env_spec
 from world_models.errors import ConfigError
 from world_models.executors.base import evaluate
 from world_models.executors.local import cpu_count, make_executor
@@ -21,7 +21,7 @@ from world_models.rollout.loop import Transition
 from world_models.types import Episode, EpisodeResult, UInt8Array
 from world_models.utils.progress import Progress
 
-_PACKAGES = ("world-models-torch", "torch", "numpy", "gymnasium", "box2d", "envpool", "cma")
+_PACKAGES = ("world-models-torch", "torch", "numpy", "gymnasium", "box2d", "envpool", "vizdoom", "cma")
 
 
 def versions() -> dict[str, str]:
@@ -35,19 +35,29 @@ def versions() -> dict[str, str]:
     return found
 
 
-def run_recipe(logdir: str | Path, env_name: str | None = None, backend: str = "gymnasium", **settings: Any) -> Recipe:
-    """The recipe that drives a trained run as its checkpoint says."""
+def run_recipe(
+    logdir: str | Path,
+    env_name: str | None = None,
+    backend: str = "gymnasium",
+    time_limit: int | None = None,
+    **settings: Any,
+) -> Recipe:
+    """The recipe that drives a trained run as its checkpoint says; `time_limit` is by default the environment's."""
     controller, facts = load_controller(logdir)
     name = env_name or facts.get("env_name")
     if not name:
         raise ConfigError(f"The controller in {logdir} does not say its environment: name it (--env).")
     settings.setdefault("sample_latents", bool(facts.get("sample_latents", False)))
+    spec = env_spec(name)
     return Recipe(
-        env_name=canonical_id(name),
+        env_name=spec.env_id,
         backend=backend,
+        time_limit=time_limit or spec.max_steps,
         logdir=str(logdir),
         hidden_layers=controller.hidden_layers,
         use_hidden=controller.hidden_size > 0,
+        use_cell=controller.use_cell,
+        bias=controller.bias,
         trained=True,
         **settings,
     )
@@ -138,7 +148,7 @@ def test_trained_model(
     num_episodes: int = 5,
     *,
     seed: int = 10_000,
-    time_limit: int = 1000,
+    time_limit: int | None = None,
 ) -> list[float]:
     """Drive a trained run (specification, Inference Pipeline); prints each return and gives them all.
 

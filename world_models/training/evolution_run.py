@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from world_models.configs.wm_config import WMControllerConfig
-from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import canonical_id, env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
+from world_models.evolution.phases import RecentMeans
 from world_models.evolution.samples import SampleSize
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
@@ -49,11 +49,11 @@ class EvolutionRun:
         self.totals = {"episodes": 0, "env_steps": 0}
         self.seconds = 0.0
         self.best_return = -np.inf
-        self.samples = SampleSize(config.n_samples, settings.max_samples, settings.wanted_f)
         self.horizon = min(settings.first_horizon or config.time_limit, config.time_limit)
         saved = self._saved()
         self.space = space_from_state_dict(saved["space"]) if saved else self._make_space()
-        self.search = CmaEs(self._first_mean(), settings.first_sigma, config.pop_size, settings.seed)
+        self._begin_phase(0, self._first_mean())
+        self.best_point = self.search.mean
         if saved:
             self._restore(saved)
         self.executor = make_executor(self.recipe, config.max_workers)
@@ -78,7 +78,8 @@ class EvolutionRun:
                 cell.hiddens,
             )
         hidden = cell.hiddens if self.settings.use_hidden else 0
-        return Controller(vae.latent_size, hidden, cell.actions, self.settings.hidden_layers)
+        more = {"use_cell": self.settings.use_cell, "bias": self.settings.bias}
+        return Controller(vae.latent_size, hidden, cell.actions, self.settings.hidden_layers, **more)
 
     def _make_recipe(self) -> Recipe:
         backend = choose_backend(self.env_id, self.settings.backend)
@@ -92,6 +93,8 @@ class EvolutionRun:
             sample_latents=self.settings.sample_latents,
             hidden_layers=self.settings.hidden_layers,
             use_hidden=self.settings.use_hidden,
+            use_cell=self.settings.use_cell,
+            bias=self.settings.bias,
         )
 
     def _make_space(self) -> Space:
@@ -102,13 +105,13 @@ class EvolutionRun:
             return self._space_of_earlier_run()
         seeds = [self._seed("whitening", i) for i in range(self.settings.whitening_episodes)]
         states = states_of_noise(self.recipe, seeds, self.settings.use_hidden)
-        return WhitenedSpace.fit(states, self.settings.components, self.template.action_size)
+        return WhitenedSpace.fit(states, self.settings.components, self.template.action_size, self.settings.bias)
 
     def _space_of_earlier_run(self) -> Space:
         s, env = self.settings, make_gym(self.env_id)
-        actions = ActionAdapter(env.action_space, env_spec(self.env_id).squash, where=self.env_id)
+        actions = env_spec(self.env_id).adapter(env.action_space)
         env.close()
-        return refitted_space(self.config.logdir, s.start_from, s.driving, s.components, s.use_hidden, actions)
+        return refitted_space(self.config.logdir, s.start_from, s.driving, s.components, self.template, actions)
 
     def _first_mean(self) -> DoubleArray:
         mean = np.zeros(self.space.size)
@@ -140,37 +143,61 @@ class EvolutionRun:
                 f"{self.checkpoint_path} was evolved on {saved['env_name']}, and env_name is {self.env_id}: "
                 "name another logdir, or start anew with --noreload."
             )
-        sizes = {name: getattr(self.template, name) for name in ("latent_size", "hidden_size", "action_size")}
-        for name, mine in sizes.items():
-            if saved[name] != mine:
+        for name, mine in self.template.settings.items():
+            if saved.get(name, mine) != mine:
                 raise CheckpointError(
                     f"{self.checkpoint_path} has {name}={saved[name]}, V and M in {self.config.logdir} give {mine}: "
                     "move it away, or start anew with --noreload."
                 )
         return saved
 
+    def _begin_phase(self, number: int, start: DoubleArray, generations: int = 0) -> None:
+        """A fresh search about `start`, phase 0 with the config's own settings; `generations` are behind it."""
+        c, s = self.config, self.settings
+        phase = s.phases[number - 1] if number else None
+        sigma, pop_size, samples = (
+            (phase.sigma, phase.pop_size, phase.samples) if phase else (s.first_sigma, c.pop_size, c.n_samples)
+        )
+        seed = self._seed("phase", number) if number else s.seed
+        self.phase, self.earlier = number, generations
+        self.search = CmaEs(start, sigma, pop_size, seed)
+        self.samples = SampleSize(samples, s.max_samples, s.wanted_f)
+        self.means = RecentMeans()
+
+    @property
+    def generation(self) -> int:
+        """How many generations have been told, of all phases."""
+        return self.earlier + self.search.generation
+
     def _restore(self, saved: dict[str, Any]) -> None:
+        number = int(saved.get("phase", 0))
+        if number > len(self.settings.phases):
+            raise CheckpointError(
+                f"{self.checkpoint_path} is in phase {number + 1} of its evolution, and the settings have "
+                f"{len(self.settings.phases) + 1}: resume with the same settings, or start anew with --noreload."
+            )
+        if number:
+            self._begin_phase(number, np.asarray(saved["search"]["start"]), int(saved["earlier"]))
         self.search.load_state_dict(saved["search"])
+        self.means = RecentMeans(list(np.asarray(saved["means"]))) if "means" in saved else self.means
+        self.best_point = np.asarray(saved["best_point"]) if "best_point" in saved else self.search.mean
         self.totals = dict(saved["totals"])
         self.seconds = float(saved["seconds"])
         self.best_return = float(saved["best_return"])
         self.horizon = int(saved["horizon"])
         self.samples.load_state_dict(saved["samples"])
         self.history = list(saved["history"])
-        self.log.rewind("generation", self.search.generation)
+        self.log.rewind("generation", self.generation)
 
     def _facts(self, parameters: DoubleArray) -> dict[str, Any]:
         load_parameters(parameters, self.template)
         return {
             "state_dict": self.template.state_dict(),
-            "latent_size": self.template.latent_size,
-            "hidden_size": self.template.hidden_size,
-            "action_size": self.template.action_size,
-            "hidden_layers": list(self.template.hidden_layers),
+            **self.template.settings,
             "env_name": self.env_id,
             "backend": self.recipe.backend,
             "sample_latents": self.settings.sample_latents,
-            "generation": self.search.generation,
+            "generation": self.generation,
             "env_steps": self.totals["env_steps"],
         }
 
@@ -181,6 +208,10 @@ class EvolutionRun:
             self._facts(mean)
             | {
                 "search": self.search.state_dict(),
+                "phase": self.phase,
+                "earlier": self.earlier,
+                "means": np.stack(self.means.means) if self.means.means else np.zeros((0, self.space.size)),
+                "best_point": self.best_point,
                 "space": self.space.state_dict(),
                 "totals": self.totals,
                 "seconds": self.seconds,
@@ -195,10 +226,10 @@ class EvolutionRun:
 
     def train(self) -> None:
         """Generations until the target return or a budget is reached."""
-        if not self.search.generation:
+        if not self.generation:
             self.log.rewind("generation", 0)
         with Progress("C", self.settings.max_generations, "generation", enabled=self.config.display) as progress:
-            progress.update(self.search.generation)
+            progress.update(self.generation)
             while not self._over():
                 record = self._generation()
                 progress.update(
@@ -212,14 +243,21 @@ class EvolutionRun:
         s = self.settings
         return (
             self.best_return >= self.config.target_return
-            or (s.max_generations is not None and self.search.generation >= s.max_generations)
-            or (s.max_env_steps is not None and self.totals["env_steps"] >= s.max_env_steps)
+            or (s.max_generations is not None and self.generation >= s.max_generations)
+            or (self.phase == len(s.phases) and self._phase_over())
             or (s.max_seconds > 0 and self.seconds >= s.max_seconds)
         )
 
+    def _phase_over(self) -> bool:
+        s = self.settings
+        budget = s.max_env_steps
+        if budget is None:
+            return False
+        return self.totals["env_steps"] >= budget + sum(phase.env_steps for phase in s.phases[: self.phase])
+
     def _generation(self) -> dict[str, Any]:
         started = time.monotonic()
-        generation = self.search.generation
+        generation = self.generation
         points = self.search.ask()
         parameters = self.space.to_parameters(points)
         horizon, samples = self.horizon, self.samples.now
@@ -236,6 +274,7 @@ class EvolutionRun:
         each = np.array([r.episode_return for r in results]).reshape(samples, -1)
         returns = each.mean(0)
         self.search.tell(points, returns)
+        self.means.add(self.search.mean)
         f = self.samples.tell(each)
         self._lengthen(results)
         record: dict[str, Any] = {
@@ -250,12 +289,14 @@ class EvolutionRun:
         }
         before = self.seconds
         self.seconds = before + time.monotonic() - started  # a budget of time, too, ends with a re-evaluation
-        last = self._over() or (generation + 1) == self.settings.max_generations
-        if (generation + 1) % self.settings.eval_every == 0 or last:
-            record |= self._re_evaluate(parameters[int(returns.argmax())])
+        phase_over = self._phase_over()
+        if (generation + 1) % self.settings.eval_every == 0 or phase_over or self._over():
+            record |= self._re_evaluate(points[int(returns.argmax())])
             self.seconds = before + time.monotonic() - started
         record |= {**self.totals, "seconds": round(self.seconds, 3)}
         self.history.append(record)
+        if phase_over and self.phase < len(self.settings.phases):
+            self._begin_phase(self.phase + 1, self.best_point, self.generation)
         self._save()
         self.log.write(record)
         return record
@@ -275,22 +316,26 @@ class EvolutionRun:
             self.horizon = min(self.config.time_limit, int(self.horizon * self.settings.horizon_growth) + 1)
 
     def _re_evaluate(self, leader: DoubleArray) -> dict[str, Any]:
-        """The distribution's mean and the generation's best on tracks that evolution never drives."""
-        pair = np.stack([self.space.to_parameters(self.search.mean), leader])
+        """The distribution's mean, the generation's best and the recent means' average, on tracks of their own.
+
+        Evolution never drives these tracks. The best so far is what the run gives, and where a phase begins.
+        """
+        points = np.stack([self.search.mean, leader, self.means.average])
+        parameters = self.space.to_parameters(points)
         seeds = [self._seed("re-evaluation", i) for i in range(self.settings.eval_episodes)]
-        results = self._drive(
-            [Episode(k, seed) for k in range(2) for seed in seeds], pair, self.config.time_limit, None
-        )
-        returns = np.array([r.episode_return for r in results]).reshape(2, -1)
+        episodes = [Episode(k, seed) for k in range(len(points)) for seed in seeds]
+        results = self._drive(episodes, parameters, self.config.time_limit, None)
+        returns = np.array([r.episode_return for r in results]).reshape(len(points), -1)
         means = returns.mean(1)
-        for parameters, mean in zip(pair, means, strict=True):
-            if mean > self.best_return:
-                self.best_return = float(mean)
-                run_dir.save_checkpoint(self.best_path, self._facts(parameters) | {"return_mean": float(mean)})
+        first = int(means.argmax())
+        if means[first] > self.best_return:
+            self.best_return, self.best_point = float(means[first]), points[first]
+            run_dir.save_checkpoint(self.best_path, self._facts(parameters[first]) | {"return_mean": self.best_return})
         return {
             "eval_mean": float(means[0]),
             "eval_std": float(returns[0].std()),
             "eval_leader": float(means[1]),
+            "eval_average": float(means[2]),
             "best_so_far": float(self.best_return),
         }
 

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from world_models.configs.presets import Preset
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
-from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import canonical_id, env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.load import load_vae
@@ -53,7 +52,7 @@ class Pipeline:
 
     def _action_size(self) -> int:
         env = make_gym(self.env_id)
-        size = ActionAdapter(env.action_space, env_spec(self.env_id).squash, where=self.env_id).size
+        size = env_spec(self.env_id).adapter(env.action_space).size
         env.close()
         asked = self.args.action_size
         if asked is not None and asked != size:

@@ -36,7 +36,7 @@ def refitted_space(
     start_from: str | Path,
     data_dir: str | Path,
     components: int,
-    use_hidden: bool,
+    template: Controller,
     actions: ActionAdapter,
 ) -> WhitenedSpace:
     """The predictive space about the run `start_from`'s controller, refitted to V and M in `logdir`.
@@ -46,7 +46,7 @@ def refitted_space(
         start_from: The old run's folder, with V, M and a linear C.
         data_dir: Rollouts; those with the policy "agent" are used, the newest first.
         components: Directions to search in.
-        use_hidden: Whether the new C sees h.
+        template: A controller of the new one's architecture, linear.
         actions: Of the environment.
 
     Raises:
@@ -54,17 +54,17 @@ def refitted_space(
         DataError: no rollout was driven by an agent.
     """
     rollouts = agent_rollouts(data_dir)
-    old, new = (_agent(folder, actions) for folder in (start_from, logdir))
     teacher, _ = load_controller(start_from)
+    old, new = _agent(start_from, teacher, actions), _agent(logdir, template, actions)
     if teacher.hidden_layers:
         raise CheckpointError(f"C in {start_from} has hidden layers: only a linear controller can be carried over.")
     drives, outputs = [], []
     for rollout in rollouts:
         outputs.append(_outputs(teacher, old, rollout))
-        states = states_of(new, rollout)
-        states = states if use_hidden else states[:, : new.cell.latents]
+        states = _seen(new, rollout).numpy()
         drives.append(Drive(*(x.astype(np.float64) for x in (states, rollout.actions, rollout.rewards))))
-    return predictive_space(drives, components, _refit([d.states for d in drives], outputs, actions))
+    offset = _refit([d.states for d in drives], outputs, actions, template.bias)
+    return predictive_space(drives, components, offset, template.bias)
 
 
 def agent_rollouts(data_dir: str | Path) -> list[Rollout]:
@@ -88,40 +88,55 @@ def agent_rollouts(data_dir: str | Path) -> list[Rollout]:
     return found
 
 
-def _agent(logdir: str | Path, actions: ActionAdapter) -> Agent:
+def _agent(logdir: str | Path, controller: Controller, actions: ActionAdapter) -> Agent:
+    """V and M of a run, with a controller that says what is seen of them."""
     vae, cell = load_vae(logdir), load_cell(logdir)
-    return Agent(vae, cell, Controller(cell.latents, cell.hiddens, cell.actions), actions.from_raw)
+    blind = controller.settings | {"hidden_size": cell.hiddens if controller.hidden_size else 0, "hidden_layers": ()}
+    return Agent(vae, cell, Controller(**blind), actions.from_raw)
+
+
+def _seen(agent: Agent, rollout: Rollout) -> torch.Tensor:
+    """(T, D): what the agent's C would have seen."""
+    states = torch.from_numpy(states_of(agent, rollout))
+    return states if agent.controller.hidden_size else states[:, : agent.cell.latents]
 
 
 def _outputs(teacher: Controller, agent: Agent, rollout: Rollout) -> torch.Tensor:
-    states = torch.from_numpy(states_of(agent, rollout))
     with torch.no_grad():
-        return teacher(states if teacher.hidden_size else states[:, : agent.cell.latents])  # type: ignore[no-any-return]
+        return teacher(_seen(agent, rollout))  # type: ignore[no-any-return]
 
 
-def _refit(states: Sequence[DoubleArray], outputs: Sequence[torch.Tensor], actions: ActionAdapter) -> DoubleArray:
+def _refit(
+    states: Sequence[DoubleArray], outputs: Sequence[torch.Tensor], actions: ActionAdapter, bias: bool
+) -> DoubleArray:
     """Flat parameters (P,) of the linear layer that turns states (n, D) into what `outputs` (n, A) would do."""
     seen = torch.from_numpy(np.concatenate(states))
     raw = torch.cat(list(outputs)).double()
     center, scale = seen.mean(0), seen.std(0) + 1e-3
-    inputs = torch.cat([(seen - center) / scale, seen.new_ones(len(seen), 1)], 1)
+    inputs = torch.cat([(seen - center) / scale, seen.new_ones(len(seen), 1)], 1) if bias else seen / scale
     near = raw.clamp(-_SATURATED, _SATURATED)
     normal = inputs.T @ inputs + _RIDGE * torch.eye(inputs.shape[1], dtype=torch.double)
     weights = torch.linalg.solve(normal, inputs.T @ near)
     if not actions.discrete:
-        weights = _polish(weights, inputs, near, actions.from_raw(raw), actions)
+        weights = _polish(weights, inputs, near, actions.from_raw(raw), actions, len(scale))
     wrong = (actions.from_raw(inputs @ weights) - actions.from_raw(raw)).square().mean(0)
     _LOG.info("C carried over: mean squared error of the actions %s", [round(float(x), 4) for x in wrong])
-    weight = (weights[:-1] / scale[:, None]).T
-    bias = weights[-1] - weight @ center
-    flat: DoubleArray = torch.cat([weight.flatten(), bias]).numpy()
+    weight = (weights[: len(scale)] / scale[:, None]).T
+    parts = [weight.flatten(), weights[-1] - weight @ center] if bias else [weight.flatten()]
+    flat: DoubleArray = torch.cat(parts).numpy()
     return flat
 
 
 def _polish(
-    weights: torch.Tensor, inputs: torch.Tensor, near: torch.Tensor, wanted: torch.Tensor, actions: ActionAdapter
+    weights: torch.Tensor,
+    inputs: torch.Tensor,
+    near: torch.Tensor,
+    wanted: torch.Tensor,
+    actions: ActionAdapter,
+    size: int,
 ) -> torch.Tensor:
-    """Least squares of the actions themselves: where a squash is flat, an output's size does not matter."""
+    """Least squares of the actions themselves: where a squash is flat, an output's size does not matter. All but
+    the bias, the first `size` rows of the weights, are kept small."""
     weights = weights.contiguous().clone(memory_format=torch.contiguous_format).requires_grad_(True)
     optimizer = torch.optim.LBFGS([weights], max_iter=150, history_size=20, line_search_fn="strong_wolfe")
 
@@ -129,7 +144,7 @@ def _polish(
         optimizer.zero_grad()
         raw = inputs @ weights
         value = (actions.from_raw(raw) - wanted).square().sum(1).mean()
-        value = value + 0.02 * (raw - near).square().mean() + 1e-3 * weights[:-1].square().mean()
+        value = value + 0.02 * (raw - near).square().mean() + 1e-3 * weights[:size].square().mean()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -24,6 +25,7 @@ from world_models.training.fit import FitJob, FitResult, fit
 from world_models.training.latent_stage import (
     LatentSource,
     draw_latents,
+    encode,
     latent_source,
     precompute_latents,
     read_or_make,
@@ -32,7 +34,9 @@ from world_models.training.latent_stage import (
 )
 from world_models.training.passes import Batches, Learner, Losses, held_out_pass, train_pass
 from world_models.training.resume import check_sizes
+from world_models.training.reward_goal import RewardGoal
 from world_models.training.splits import split_indices
+from world_models.training.terminals import calibration, calibration_counts, whole_window_loss
 from world_models.utils.device import resolve_device
 from world_models.utils.run_dir import checkpoint_path, load_checkpoint
 from world_models.utils.seeding import derive_seed, seed_everything
@@ -59,9 +63,13 @@ def train_mdn_rnn(
         vae_config: Where V is (`logdir`).
         mdrnn_config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
             optimizer="rmsprop" (documented; alpha 0.9) | "adam", grad_clip=1.0 (None: off),
-            batches_per_epoch=None (a cap), reward_weight=1.0 (of the reward's squared error in the loss; 1 is the
-            documented loss, and what is logged is never weighted), reward_smoothing=0 (learn the mean reward of so
-            many steps about each one, within its window, instead of rare spikes; 0 and 1 are off).
+            batches_per_epoch=None (a cap), terminal_weight=0.0: above 0 the rows where episodes end are trained
+            on as well, and a terminal of 1 weighs so many times as much as a 0 (`terminals.whole_window_loss`);
+            logged are then also terminal_rate, terminal_mean, terminal_ece, terminal_auc
+            (`terminals.calibration`), and the checkpoints say terminal_trained and terminal_weight;
+            reward_weight=1.0 (of the reward's squared error in the loss; 1 is the documented loss, and what is
+            logged is never weighted); reward_smoothing=0 (learn the mean reward of so many steps about each one,
+            within its window, instead of rare spikes; 0 and 1 are off).
         use_precomputed_latents: Train on latents_<Z>.npz, made where it is missing or stale; otherwise encode
             raw frames batch by batch: slower, without the file. Both give the same losses.
         use_amp: Matrix products in bf16.
@@ -74,21 +82,26 @@ def train_mdn_rnn(
     source = latent_source(vae_config, mdrnn_config)
     _check_action_size(source.cache, mdrnn_config)
     device, seed = resolve_device(mdrnn_config.device), settings.whole(mdrnn_config.extra, "seed", 0)
+    weight = settings.number(mdrnn_config.extra, "terminal_weight", 0.0)
+    goal = RewardGoal.of_config(mdrnn_config)
     latents = read_or_make(source) if use_precomputed_latents else None
     train_batches, test_batches = _batches(source, mdrnn_config, latents, device, seed)
+    ends = bool(weight) and bool(np.asarray(source.cache.terminals).any())
     mdrnn = _new_mdrnn(mdrnn_config, seed).to(device)
     job = FitJob(
         stage="mdrnn",
         logdir=mdrnn_config.logdir,
         model=mdrnn,
         optimizer=_optimizer(mdrnn, mdrnn_config, device),
-        loss_fn=MDRNNLoss(mdrnn, device, mdrnn_config.include_reward, source.vae, _reward_goal(mdrnn_config)),
+        loss_fn=MDRNNLoss(mdrnn, device, mdrnn_config.include_reward, source.vae, weight, goal),
         train_batches=train_batches,
         test_batches=test_batches,
         num_epochs=mdrnn_config.num_epochs,
         sizes=mdrnn.sizes,
         device=device,
-        facts={"vae_fingerprint": source.fingerprint},
+        facts={"vae_fingerprint": source.fingerprint}
+        | goal.facts
+        | ({"terminal_trained": True, "terminal_weight": weight} if ends else {}),
         scheduler_patience=mdrnn_config.scheduler_patience,
         scheduler_factor=mdrnn_config.scheduler_factor,
         early_stopping_patience=mdrnn_config.early_stopping_patience,
@@ -96,6 +109,7 @@ def train_mdn_rnn(
         seed=seed,
         grad_clip=_grad_clip(mdrnn_config),
         autocast=autocast_for(device, use_amp),
+        summary=calibration if ends else None,
     )
     result = fit(job)
     write_starts(source, mdrnn_config.logdir, latents, seed)
@@ -141,23 +155,6 @@ def get_loss(
     return {"gmm": gmm, "bce": bce, "mse": mse, "loss": (gmm + bce + reward_weight * mse) / scale}
 
 
-class RewardGoal(NamedTuple):
-    """What the reward head learns, and how much that counts: see `reward_weight` and `reward_smoothing`."""
-
-    weight: float = 1.0
-    smoothing: int = 0
-
-    def of(self, rewards: torch.Tensor) -> torch.Tensor:
-        """Rewards (B, T), each replaced by the mean of `smoothing` of its row about it (fewer at the ends)."""
-        if self.smoothing < 2:
-            return rewards
-        before = (self.smoothing - 1) // 2
-        total = functional.pad(rewards.double().cumsum(-1), (1, 0))
-        now = torch.arange(rewards.shape[-1], device=rewards.device)
-        first, last = (now - before).clamp_min(0), (now - before + self.smoothing).clamp_max(rewards.shape[-1])
-        return ((total[..., last] - total[..., first]) / (last - first)).to(rewards.dtype)
-
-
 class MDRNNLoss:
     """The losses of a batch of sequences, of latents or of raw frames; z's noise comes from the generator.
 
@@ -166,6 +163,7 @@ class MDRNNLoss:
         device: Where M is.
         include_reward: As in `get_loss`.
         vae: V, for batches of raw frames.
+        terminal_weight: For batches of whole windows, as in `whole_window_loss`.
         reward_goal: What the reward head learns.
     """
 
@@ -175,33 +173,35 @@ class MDRNNLoss:
         device: torch.device,
         include_reward: bool = True,
         vae: ConvVAE | None = None,
-        reward_goal: RewardGoal = RewardGoal(),  # noqa: B008 (it cannot change)
+        terminal_weight: float = 1.0,
+        reward_goal: RewardGoal | None = None,
     ) -> None:
         self.mdrnn = mdrnn
         self.device = device
         self.include_reward = include_reward
         self.vae = vae
-        self.reward_goal = reward_goal
+        self.terminal_weight = terminal_weight
+        self.reward_goal = reward_goal or RewardGoal()
 
     def __call__(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> tuple[Losses, int]:
         """The losses of `latent_mu` and `latent_logsigma` (B, T+1, Z), or `frames` (B, T+1, 64, 64, 3), with
-        `action` (B, T, A), `reward` and `terminal` (B, T); and B."""
+        `action` (B, T, A), `reward` and `terminal` (B, T), or each with T+1 rows; and B."""
         batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
-        latent, latent_next = self._latents(batch, generator)
-        parts = (batch["action"], self.reward_goal.of(batch["reward"]), batch["terminal"])
-        weight = self.reward_goal.weight
-        losses = get_loss(self.mdrnn, latent, *parts, latent_next, self.include_reward, reward_weight=weight)
-        return losses, len(latent)
+        latent = self._latents(batch, generator)
+        goal, included = self.reward_goal, self.include_reward
+        parts = (batch["action"], goal.of(batch["reward"]), batch["terminal"])
+        if len(parts[2][0]) < len(latent[0]):
+            losses = get_loss(self.mdrnn, latent[:, :-1], *parts, latent[:, 1:], included, reward_weight=goal.weight)
+            return losses, len(latent)
+        losses, logits = whole_window_loss(self.mdrnn, latent, *parts, included, self.terminal_weight, goal.weight)
+        return losses | calibration_counts(logits, batch["terminal"], self.terminal_weight), len(latent)
 
-    def _latents(
-        self, batch: Mapping[str, torch.Tensor], generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _latents(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> torch.Tensor:
         if "latent_mu" in batch:
-            z = draw_latents(batch["latent_mu"], batch["latent_logsigma"], generator)
-            return z[:, :-1], z[:, 1:]
+            return draw_latents(batch["latent_mu"], batch["latent_logsigma"], generator)
         if self.vae is None:
             raise ConfigError("vae is None: batches of raw frames are encoded by the trained V, give it")
-        return to_latent(batch["frames"], None, self.vae, generator)
+        return draw_latents(*encode(self.vae, batch["frames"]), generator)
 
 
 def data_pass(
@@ -243,7 +243,7 @@ def data_pass(
         autocast=autocast,
     )
     means = held_out_pass(learner, batches) if optimizer is None else train_pass(learner, batches, epoch)
-    return {name: float(value) for name, value in means.items()}
+    return {name: float(value) for name, value in means.items() if value.dim() == 0}
 
 
 def _batches(
@@ -252,12 +252,13 @@ def _batches(
     """The training and the validation part, in windows of seq_len + 1 rows."""
     train, test = split_indices(source.cache.files, config.extra, "mdrnn")
     cap = settings.whole_or_none(config.extra, "batches_per_epoch")
+    whole = settings.number(config.extra, "terminal_weight", 0.0) > 0
 
     def batches(episodes: list[int]) -> Batches:
         sizes = (episodes, config.batch_size, config.seq_len, seed, True)
         if latents is not None:
-            return SequenceBatches(latents, *sizes, device=device, max_batches=cap)
-        return FrameSequenceBatches(source.cache, *sizes, max_batches=cap)
+            return SequenceBatches(latents, *sizes, device=device, max_batches=cap, whole=whole)
+        return FrameSequenceBatches(source.cache, *sizes, max_batches=cap, whole=whole)
 
     return batches(train), batches(_long_enough(source.cache, test, config.seq_len) or train)
 
@@ -294,11 +295,6 @@ def _grad_clip(config: WMMDNRNNConfig) -> float | None:
     if config.extra.get("grad_clip", 1.0) is None:
         return None
     return settings.number(config.extra, "grad_clip", 1.0) or None
-
-
-def _reward_goal(config: WMMDNRNNConfig) -> RewardGoal:
-    extra = config.extra
-    return RewardGoal(settings.number(extra, "reward_weight", 1.0), settings.whole(extra, "reward_smoothing", 0))
 
 
 def _is_of_another_vae(config: WMMDNRNNConfig, mdrnn: MDRNN, fingerprint: str) -> bool:

@@ -1,4 +1,4 @@
-"""The states [z, h] that evolution's search space is whitened with: what the agent sees on a noisy drive."""
+"""The states [z, h] (or [z, h, c]) that evolution's space is whitened with: what C sees on a noisy drive."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ _HOPELESS = 60
 
 
 def states_of(agent: Agent, rollout: Rollout) -> npt.NDArray[np.float32]:
-    """[z[t], h[t]] (T, Z + R) of a rollout: what C would have seen at each step."""
+    """[z[t], h[t]] (T, Z + R) of a rollout: what C would have seen at each step; where the agent's C sees c,
+    [z[t], h[t], c[t]] (T, Z + 2 R)."""
     frames = torch.from_numpy(rollout.observations)
     actions = torch.from_numpy(rollout.actions).to(agent.device)
     latents = torch.cat([agent.encode(part) for part in torch.split(frames, 64)])
     h, c = agent.start(1)
-    hiddens = []
+    memories = []
     with torch.no_grad():
         for action, latent in zip(actions[:, None], latents[:, None], strict=True):
-            hiddens.append(h)
+            memories.append(torch.cat([h, c], -1) if agent.controller.use_cell else h)
             h, c = agent.cell.next_hidden(action, latent, (h, c))
-    return torch.cat([latents, torch.cat(hiddens)], -1).cpu().numpy()
+    return torch.cat([latents, torch.cat(memories)], -1).cpu().numpy()
 
 
 def states_of_noise(recipe: Recipe, seeds: Sequence[int], use_hidden: bool) -> npt.NDArray[np.float32]:
-    """States of correlated-noise episodes with these seeds, (n, Z + R), or (n, Z) without h."""
+    """States of correlated-noise episodes with these seeds, (n, Z + R) or (n, Z + 2 R), or (n, Z) without h."""
     noisy = replace(recipe, policy="brownian", time_limit=min(_STEPS, recipe.time_limit))
     driver = Driver(noisy)
     try:

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for something short to be whole."""
+"""Ctrl-C that waits for something short to be whole, and processes that do not hear it."""
 
 from __future__ import annotations
 
@@ -27,3 +27,17 @@ def held_back() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if heard:
             before(*heard[-1])
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """A process that starts in here does not hear Ctrl-C, not even while it imports: that is the master's to
+    hear, who hears it when the block has ended."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
