@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.envs.registry import canonical_id, env_spec, make_gym
@@ -20,9 +21,11 @@ from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.controller import Controller, flatten_parameters, load_parameters
 from world_models.models.load import load_cell, load_vae
+from world_models.rollout.dream_driver import DreamRecipe
 from world_models.rollout.driver import Recipe, choose_backend
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.refit import refitted_space
+from world_models.training.warm_start import warm_space
 from world_models.training.whitening import states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
@@ -34,7 +37,13 @@ STAGE = "ctrl"
 
 
 class EvolutionRun:
-    """Ask, drive, tell, remember; `train` runs until a target or a budget is reached."""
+    """Ask, drive, tell, remember; `train` runs until a target or a budget is reached.
+
+    Candidates are driven in the environment; `DreamRun` dreams them.
+    """
+
+    trained_in = "reality"
+    shard_size = 64  # episodes of a worker's job
 
     def __init__(self, config: WMControllerConfig, settings: ControllerSettings) -> None:
         self.config = config
@@ -46,7 +55,7 @@ class EvolutionRun:
         self.template = self._make_template()
         self.recipe = self._make_recipe()
         self.history: list[dict[str, Any]] = []
-        self.totals = {"episodes": 0, "env_steps": 0}
+        self.totals: dict[str, int] = {"episodes": 0, "env_steps": 0}
         self.seconds = 0.0
         self.best_return = -np.inf
         self.horizon = min(settings.first_horizon or config.time_limit, config.time_limit)
@@ -81,7 +90,7 @@ class EvolutionRun:
         more = {"use_cell": self.settings.use_cell, "bias": self.settings.bias}
         return Controller(vae.latent_size, hidden, cell.actions, self.settings.hidden_layers, **more)
 
-    def _make_recipe(self) -> Recipe:
+    def _make_recipe(self) -> Recipe | DreamRecipe:
         backend = choose_backend(self.env_id, self.settings.backend)
         return Recipe(
             env_name=self.env_id,
@@ -103,9 +112,16 @@ class EvolutionRun:
             return PlainSpace(parameters)
         if self.settings.start_from:
             return self._space_of_earlier_run()
-        seeds = [self._seed("whitening", i) for i in range(self.settings.whitening_episodes)]
-        states = states_of_noise(self.recipe, seeds, self.settings.use_hidden)
+        if self.settings.warm_start:
+            return warm_space(self.config.logdir, self.settings.warm_start, self.template)
+        states = self._states()
         return WhitenedSpace.fit(states, self.settings.components, self.template.action_size, self.settings.bias)
+
+    def _states(self) -> npt.NDArray[np.float32]:
+        """What C may see (n, D), for the space to be whitened with."""
+        assert isinstance(self.recipe, Recipe)
+        seeds = [self._seed("whitening", i) for i in range(self.settings.whitening_episodes)]
+        return states_of_noise(self.recipe, seeds, self.settings.use_hidden)
 
     def _space_of_earlier_run(self) -> Space:
         s, env = self.settings, make_gym(self.env_id)
@@ -143,6 +159,7 @@ class EvolutionRun:
                 f"{self.checkpoint_path} was evolved on {saved['env_name']}, and env_name is {self.env_id}: "
                 "name another logdir, or start anew with --noreload."
             )
+        self._check_origin(saved)
         for name, mine in self.template.settings.items():
             if saved.get(name, mine) != mine:
                 raise CheckpointError(
@@ -150,6 +167,15 @@ class EvolutionRun:
                     "move it away, or start anew with --noreload."
                 )
         return saved
+
+    def _check_origin(self, saved: dict[str, Any]) -> None:
+        """Raises CheckpointError where `saved` was not evolved as this run evolves."""
+        found = saved.get("trained_in", "reality")
+        if found != self.trained_in:
+            raise CheckpointError(
+                f"{self.checkpoint_path.parent} was evolved in {found}, and this is evolution in {self.trained_in}: "
+                "name another folder, or start anew with --noreload."
+            )
 
     def _begin_phase(self, number: int, start: DoubleArray, generations: int = 0) -> None:
         """A fresh search about `start`, phase 0 with the config's own settings; `generations` are behind it."""
@@ -194,6 +220,7 @@ class EvolutionRun:
         return {
             "state_dict": self.template.state_dict(),
             **self.template.settings,
+            "trained_in": self.trained_in,
             "env_name": self.env_id,
             "backend": self.recipe.backend,
             "sample_latents": self.settings.sample_latents,
@@ -272,7 +299,7 @@ class EvolutionRun:
             self.settings.hopeless or None,
         )
         each = np.array([r.episode_return for r in results]).reshape(samples, -1)
-        returns = each.mean(0)
+        returns = self._fitness(each)
         self.search.tell(points, returns)
         self.means.add(self.search.mean)
         f = self.samples.tell(each)
@@ -301,10 +328,17 @@ class EvolutionRun:
         self.log.write(record)
         return record
 
+    def _fitness(self, returns: DoubleArray) -> DoubleArray:
+        """What a candidate (N,) is worth by its returns (S, N)."""
+        mean: DoubleArray = returns.mean(0)
+        return mean
+
     def _drive(
         self, episodes: list[Episode], parameters: DoubleArray, horizon: int, hopeless: int | None
     ) -> list[EpisodeResult]:
-        results = evaluate(self.executor, episodes, parameters, time_limit=horizon, hopeless=hopeless)
+        results = evaluate(
+            self.executor, episodes, parameters, time_limit=horizon, hopeless=hopeless, shard_size=self.shard_size
+        )
         self.totals["episodes"] += len(results)
         self.totals["env_steps"] += sum(r.steps for r in results)
         return results

@@ -81,7 +81,7 @@ def read_or_make(source: LatentSource) -> Latents:
             return load_latents(source.path, source.fingerprint, source.cache.fingerprint)
         except DataError as error:
             _LOG.warning("the latents are made anew: %s", error)
-    latents = _make(source, range(len(source.cache.files)))
+    latents = _make(source)
     save_latents(source.path, latents)
     return latents
 
@@ -101,8 +101,9 @@ def write_starts(source: LatentSource, logdir: str | Path, latents: Latents | No
     return path
 
 
-def _make(source: LatentSource, episodes: Sequence[int]) -> Latents:
+def _make(source: LatentSource, episodes: Sequence[int] | None = None) -> Latents:
     cache = source.cache
+    episodes = range(len(cache.files)) if episodes is None else episodes
     rows = cache.rows_of(episodes)
     mu = np.empty((len(rows), source.vae.latent_size), np.float32)
     logsigma = np.empty_like(mu)
