@@ -19,6 +19,7 @@ from world_models.models.controller import Controller, Population, flatten_param
 from world_models.models.dream import DreamRules, DreamStep, load_dream
 from world_models.models.load import load_controller
 from world_models.types import DoubleArray, Episode, EpisodeResult, IntArray
+from world_models.utils.threads import one_torch_thread
 
 _REASONS = ("", "terminal", "time_limit", "hopeless")
 
@@ -112,7 +113,7 @@ class DreamDriver:
             candidates = flatten_parameters(self.controller.parameters())[None]
         population = Population(self.controller, candidates)
         limits = (time_limit or self.recipe.time_limit, hopeless)
-        with torch.inference_mode():
+        with torch.inference_mode(), one_torch_thread():
             return _Shard(self, population, list(episodes), *limits).run()
 
     def close(self) -> None:
