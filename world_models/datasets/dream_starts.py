@@ -15,7 +15,6 @@ from world_models.datasets.latents import Latents
 from world_models.datasets.npz import open_npz, read_array, write_npz
 from world_models.errors import DataError
 from world_models.types import FloatArray, IntArray
-from world_models.utils.seeding import derive_seed
 
 WARM_UP = 32  # rows of a sequence: M's state forgets its zero beginning within fewer
 _MOST_FIRST, _MOST_WARM = 1024, 256
@@ -79,7 +78,7 @@ def make_starts(latents: Latents, env_name: str = "", seed: int = 0) -> DreamSta
     offsets, lengths = latents.offsets, latents.lengths
     first = offsets[np.linspace(0, len(offsets) - 1, min(_MOST_FIRST, len(offsets))).astype(np.int64)]
     width = int(min(WARM_UP, lengths.max()))
-    rows = _warm_rows(offsets, lengths, width, np.random.default_rng(derive_seed("dream starts", seed)))
+    rows = _warm_rows(offsets, lengths, width, np.random.default_rng(seed))
     low, high = _range(latents)
     return DreamStarts(
         first_mu=latents.mu[first],

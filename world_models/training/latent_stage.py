@@ -24,6 +24,7 @@ from world_models.models.load import load_vae
 from world_models.utils.device import resolve_device
 from world_models.utils.progress import Progress
 from world_models.utils.run_dir import best_path
+from world_models.utils.seeding import derive_seed
 from world_models.vision.frames import images_from_frames
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
@@ -97,7 +98,7 @@ def write_starts(source: LatentSource, logdir: str | Path, latents: Latents | No
         latents = _make(source, np.unique(np.linspace(0, len(cache.files) - 1, count).astype(np.int64)).tolist())
     env_name = str(read_meta(cache.files[0]).get("env_id", ""))
     path = starts_path(logdir)
-    save_starts(path, make_starts(latents, env_name, seed))
+    save_starts(path, make_starts(latents, env_name, derive_seed(seed, "dream starts")))
     return path
 
 
