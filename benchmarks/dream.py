@@ -24,7 +24,7 @@ from world_models.utils.precision import fast_precision
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.utils.threads import one_torch_thread
 
-LANES, STEPS, CANDIDATES = 256, 100, 16
+LANES, STEPS, CANDIDATES = 256, 200, 16
 REAL_LANES, REAL_STEPS = 16, 60
 TAKE_COVER = {"latents": 64, "actions": ACTIONS, "hiddens": 512, "gaussians": GAUSSIANS}
 ENV = "CarRacing-v3"
@@ -93,7 +93,7 @@ def population(sizes: dict[str, int]) -> Population:
 
 
 def main() -> None:
-    """256 dreams of 100 steps on one thread, of both sizes of M; 16 real episodes of 60 steps a core."""
+    """256 dreams of 200 steps on one thread, of both sizes of M; 16 real episodes of 60 steps a core."""
     cores, dtype = cpu_count(), torch.bfloat16 if fast_precision("cpu") == "bf16" else torch.float32
     paper = {"latents": LATENTS, "actions": ACTIONS, "hiddens": HIDDENS, "gaussians": GAUSSIANS}
     with tempfile.TemporaryDirectory() as folder:

@@ -58,7 +58,10 @@ def test_discrete_actions_are_the_real_environments(tmp_path: Path):
 
 
 def test_it_is_registered_by_importing_the_package_and_imports_pytorch_only_when_made():
-    program = "import sys, gymnasium, world_models; gymnasium.spec('world_models/Dream-v0'); assert 'torch' not in sys.modules"
+    program = (
+        "import sys, gymnasium, world_models; gymnasium.spec('world_models/Dream-v0'); "
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
 
 
@@ -139,7 +142,7 @@ def test_a_run_that_cannot_be_dreamed_is_named(tmp_path: Path):
     with pytest.raises(CheckpointError, match="no terminal head that was trained"):
         gymnasium.make(ID, logdir=logdir, terminal="threshold")
     (logdir / "mdrnn" / "starts.npz").unlink()
-    with pytest.raises(DataError, match="starts.npz: there is no such file"):
+    with pytest.raises(DataError, match=r"starts\.npz: there is no such file"):
         gymnasium.make(ID, logdir=logdir)
     save_dream(tmp_path, env_name="")
     with pytest.raises(ConfigError, match="give env_name"):

@@ -122,7 +122,7 @@ def test_the_runs_own_controller_dreams_where_no_candidates_are_given(logdir: Pa
 
 
 def test_what_does_not_fit_is_named(logdir: Path, tmp_path: Path):
-    with pytest.raises(CheckpointError, match="was trained with 2 actions, .*Pick-v0 has 3"):
+    with pytest.raises(CheckpointError, match=r"was trained with 2 actions, .*Pick-v0 has 3"):
         DreamDriver(recipe(logdir, env_name=PICK))
     save_dream(tmp_path)
     save_controller(tmp_path, hidden_size=HIDDENS + 1)

@@ -1,4 +1,4 @@
-"""Evolution in the dream: the best action is found, a stopped search goes on exactly, reality's C is not overwritten."""
+"""Evolution in the dream: the best action is found, a stopped search goes on exactly, reality's C is kept."""
 
 from __future__ import annotations
 

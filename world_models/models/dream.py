@@ -181,15 +181,17 @@ class Dream:
         head = self._net.step(x, self.block)[:n]
         uniform, normal = self._noise.next()
         z = self._net.next_latent(head, rules, uniform[:, 0].to(self.device), normal.to(self.device))
-        clamped = ((z < self.low) | (z > self.high)).sum(-1)
-        torch.clamp(z, self.low, self.high, out=self.z)
+        kept = z.clamp(self.low, self.high)
+        self.z.copy_(kept)
         rewards, logits = head[:, -2], head[:, -1].clone()  # the head's memory is the next step's as well
-        if not bool(torch.isfinite(self.z.sum() + rewards.sum() + logits.sum())):
+        if not math.isfinite(kept.sum() + head.sum()):
             raise CheckpointError(
                 "M dreamed something that is not a number: its weights are broken; train it again (--stage rnn), with "
                 "a lower learning rate if it happens again."
             )
-        return DreamStep(self._rewards(rewards), self._terminals(logits, uniform[:, 1]), logits, clamped)
+        return DreamStep(
+            self._rewards(rewards), self._terminals(logits, uniform[:, 1]), logits, (kept != z).sum(dim=-1)
+        )
 
     def _rewards(self, predicted: torch.Tensor) -> torch.Tensor:
         if self.rules.reward == "survival":
@@ -245,10 +247,10 @@ class _Network:
         k, z = self.gaussians, self.latents
         lanes = torch.arange(len(head), device=head.device)
         mus, logsigmas = (head[:, start : start + k * z].reshape(-1, k, z) for start in (0, k * z))
-        logpi = head[:, 2 * k * z : -2].log_softmax(dim=-1)
+        logits = head[:, 2 * k * z : -2]  # logpi but for a constant, of which neither use depends
         if rules.deterministic:
-            return mus[lanes, logpi.argmax(-1)]
-        component = pick_component(logpi, rules.temperature, pick)
+            return mus[lanes, logits.argmax(-1)]
+        component = pick_component(logits, rules.temperature, pick)
         return point_of(mus[lanes, component], logsigmas[lanes, component].exp(), rules.temperature, noise)
 
 
@@ -305,6 +307,7 @@ class _Noise:
         self._uniform = torch.zeros(num_lanes, _CHUNK, 2)
         self._normal = torch.zeros(num_lanes, _CHUNK, latents)
         self._time = torch.zeros(num_lanes, dtype=torch.long)
+        self._together: int | None = 0  # the time of all lanes, while it is one
         self._lanes = torch.arange(num_lanes)
         self._generators = [torch.Generator() for _ in range(num_lanes)]
 
@@ -312,15 +315,24 @@ class _Noise:
         """A new episode on a lane."""
         self._generators[lane] = generator
         self._time[lane] = 0
+        self._together = 0 if self._together == 0 else None
 
     def next(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Uniform (L, 2) and standard normal (L, Z) numbers of the next step."""
         now = self._time % _CHUNK
-        for lane in torch.nonzero(now == 0).flatten().tolist():
+        if self._together is None or self._together % _CHUNK == 0:
+            self._draw(torch.nonzero(now == 0).flatten().tolist())
+        self._time += 1
+        if self._together is None:
+            return self._uniform[self._lanes, now], self._normal[self._lanes, now]
+        at = self._together % _CHUNK
+        self._together += 1
+        return self._uniform[:, at], self._normal[:, at]
+
+    def _draw(self, lanes: list[int]) -> None:
+        for lane in lanes:
             torch.rand(_CHUNK, 2, generator=self._generators[lane], out=self._uniform[lane])
             torch.randn(_CHUNK, self._normal.shape[2], generator=self._generators[lane], out=self._normal[lane])
-        self._time += 1
-        return self._uniform[self._lanes, now], self._normal[self._lanes, now]
 
     def keep(self, lanes: torch.Tensor) -> None:
         """These lanes alone, in this order."""

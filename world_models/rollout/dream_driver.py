@@ -163,10 +163,12 @@ class _Shard:
         self.returns += rewards
         self.steps += 1
         self.clamped += step.clamped.cpu().numpy()
-        self.idle = np.where(rewards > 0, 0, self.idle + 1)
-        given_up = self.idle >= self.hopeless if self.hopeless is not None else np.zeros(len(rewards), bool)
-        ends = [step.terminals.cpu().numpy(), self.steps >= self.time_limit, given_up]
-        return np.select(ends, [1, 2, 3], default=0).astype(np.int64)
+        reasons = np.where(self.steps >= self.time_limit, 2, 0)
+        if self.hopeless is not None:
+            self.idle = np.where(rewards > 0, 0, self.idle + 1)
+            reasons[(reasons == 0) & (self.idle >= self.hopeless)] = 3
+        reasons[step.terminals.cpu().numpy()] = 1
+        return reasons
 
     def _end(self, over: IntArray, reasons: IntArray) -> None:
         for lane in over:
