@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tests.small_envs import STEER
+from tests.small_runs import save_run
 from world_models import cli
+from world_models.envs import registry
+from world_models.envs.registry import env_spec
 from world_models.training import train_world_model
 from world_models.training.arguments import resolve
+from world_models.training.evaluation import run_recipe
 
 ENTRIES = ((train_world_model.main, []), (cli.main, ["train"]))
 VALUES = {
@@ -76,6 +83,31 @@ def test_without_flags_the_specifications_defaults_hold(monkeypatch: pytest.Monk
 def test_a_flag_counts_before_the_preset_and_the_preset_before_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = parsed(monkeypatch, train_world_model.main, ["--preset", "tiny", "--seq_len", "5"])
     assert (settings["seq_len"], settings["vae_epochs"], settings["latent_size"]) == (5, 1, 32)
+
+
+def test_the_cap_of_an_environment_takes_the_place_of_1000_steps_and_a_flag_counts_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    capped = replace(env_spec("CartPole-v1"), max_steps=321)
+    monkeypatch.setitem(registry._KNOWN, "CartPole-v1", capped)
+    for env, flags, wanted in (
+        ("CarRacing-v3", [], (1000, 1000)),
+        ("CartPole-v1", [], (321, 321)),
+        ("CartPole-v1", ["--ctrl_time_limit", "50"], (50, 321)),
+        ("CartPole-v1", ["--rollout_len", "60"], (321, 60)),
+        ("CartPole-v1", ["--preset", "tiny"], (60, 60)),
+    ):
+        settings = parsed(monkeypatch, train_world_model.main, ["--env", env, *flags])
+        assert (settings["ctrl_time_limit"], settings["rollout_len"]) == wanted
+
+
+def test_scores_are_cut_at_the_environments_cap_unless_a_limit_is_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    save_run(tmp_path, controller=True)
+    assert run_recipe(tmp_path, STEER).time_limit == 1000
+    monkeypatch.setitem(registry._KNOWN, STEER, replace(env_spec(STEER), max_steps=321))
+    assert (run_recipe(tmp_path, STEER).time_limit, run_recipe(tmp_path, STEER, time_limit=7).time_limit) == (321, 7)
 
 
 @pytest.mark.parametrize("command", ["run", "collect", "train", "evaluate", "report"])

@@ -12,10 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.doubles import decode_episode, decode_time, make_rollouts
+from tests.doubles import counting_rollout, decode_episode, decode_time, make_rollouts
 from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.latents import Latents
 from world_models.datasets.loaders import FrameBatches, FrameSequenceBatches, SequenceBatches, cut_windows
+from world_models.datasets.rollout_files import write_rollout
 from world_models.errors import ConfigError, DataError
 
 
@@ -225,3 +226,39 @@ def test_sizes_below_1_are_refused_by_name(cache: FrameCache, sizes: dict[str, i
     settings_given = {"batch_size": 4, "seq_len": 4, "seed": 0, "shuffle": True} | sizes
     with pytest.raises(ConfigError, match=f"{next(iter(sizes))} is 0"):
         FrameSequenceBatches(cache, [0], **settings_given)  # type: ignore[arg-type]
+
+
+# --- whole windows, which end where episodes end
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_each_ended_episode_gives_a_window_that_ends_with_its_terminal(tmp_path: Path, shuffle: bool) -> None:
+    lengths = [30, 4, 17, 52, 12]
+    for i, length in enumerate(lengths):  # the last one was cut by a time limit
+        write_rollout(tmp_path / f"rollout_{i}.npz", counting_rollout(length, 2, i, terminal=i != 4))
+    batches = SequenceBatches(latents_of(FrameCache.open(tmp_path)), [0, 1, 2, 3, 4], 4, 5, 3, shuffle, whole=True)
+    for epoch in range(8):
+        batches.set_epoch(epoch)
+        windows = drain(batches)
+        assert {tuple(windows[name].shape[1:]) for name in ("reward", "terminal")} == {(6,)}
+        times, owners = windows["latent_mu"][..., 0], windows["latent_mu"][..., 1].long()
+        assert torch.equal(times, windows["reward"]), "row t of a window is transition t, up to the last one"
+        assert torch.equal(windows["action"][..., 0], times)
+        ended = windows["terminal"] == 1
+        assert torch.equal(ended, torch.stack([times == lengths[i] - 1 for i in range(4)]).gather(
+            0, owners.clamp_max(3)[None]
+        )[0] & (owners < 4))  # fmt: skip
+        assert sorted(owners[ended].tolist()) == [0, 2, 3], "once each, and not where no window fits in"
+        assert not ended[:, :-1].any()
+        starts = list(zip(owners[:, 0].tolist(), times[:, 0].tolist(), strict=True))
+        assert len(starts) == len(set(starts)) and {4, 0, 2, 3} == set(owners[:, 0].tolist())
+
+
+def test_whole_windows_of_frames_are_those_of_latents(cache: FrameCache) -> None:
+    sizes = ([0, 2, 3], 4, 5, 3, True)
+    latents = drain(SequenceBatches(latents_of(cache), *sizes, whole=True))
+    frames = drain(FrameSequenceBatches(cache, *sizes, whole=True))
+    for name in ("action", "reward", "terminal"):
+        assert torch.equal(latents[name], frames[name])
+    assert latents["terminal"].sum() == 3
+    assert [decode_time(f) for f in frames["frames"].flatten(0, 1)] == latents["latent_mu"][..., 0].flatten().tolist()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -72,3 +72,29 @@ def test_a_space_that_cannot_be_driven_is_an_error_with_its_name_and_a_mend(spac
 def test_as_many_squashes_as_actions_must_be_named():
     with pytest.raises(ActionSpaceError, match="Robot-v0 has 3 actions but 1 squashes"):
         ActionAdapter(CAR, ("tanh",), where="Robot-v0")
+
+
+@given(raw=arrays.arrays(np.float32, (6, 1), elements=FINITE), count=st.integers(2, 5), seed=st.integers(0, 99))
+def test_along_a_line_equal_parts_of_minus_one_to_one_are_an_action_each(raw, count, seed):
+    space = spaces.Discrete(count, start=2)
+    line = 2 + np.random.default_rng(seed).permutation(count)
+    adapter = ActionAdapter(space, line=line)
+    thresholds = [-1 + 2 * part / count for part in range(1, count)]
+    assume(min(abs(x - threshold) for x in raw[:, 0] for threshold in thresholds) > 1e-5)
+    actions = adapter.from_raw(torch.from_numpy(raw)).numpy()
+    places = [sum(float(x) > threshold for threshold in thresholds) for x in raw[:, 0]]
+    np.testing.assert_allclose(actions[:, 0], [-1 + 2 * place / (count - 1) for place in places], atol=1e-6)
+    np.testing.assert_array_equal(adapter.native(actions), line[places])
+    np.testing.assert_array_equal(adapter.native(adapter.choices), line)
+    assert adapter.discrete and adapter.size == 1 and (adapter.low, adapter.high) == ([-1], [1])
+
+
+@pytest.mark.parametrize("line", [(0, 1, 1), (0, 3), (1,)])
+def test_a_line_names_actions_of_the_space_each_once(line):
+    with pytest.raises(ActionSpaceError, match="no order of actions of Robot-v0"):
+        ActionAdapter(spaces.Discrete(3), where="Robot-v0", line=line)
+
+
+def test_only_discrete_actions_lie_along_a_line():
+    with pytest.raises(ActionSpaceError, match="Robot-v0 are Box"):
+        ActionAdapter(CAR, CAR_SQUASH, where="Robot-v0", line=(0, 1, 2))

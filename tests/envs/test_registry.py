@@ -1,13 +1,14 @@
 """Environment ids: aliases, unknown ones, those of a module, and what is known of each."""
 
 import logging
+import sys
 
 import pytest
 
 from tests.small_envs import STEER
 from world_models.envs import registry
 from world_models.envs.registry import canonical_id, env_spec, make_gym
-from world_models.errors import EnvironmentNameError
+from world_models.errors import EnvironmentNameError, MissingDependencyError
 
 
 def test_carracing_v2_is_v3_and_that_is_said_once(caplog, monkeypatch):
@@ -57,3 +58,11 @@ def test_carracing_is_cropped_and_squashed_its_own_way_by_either_name_and_others
     assert (car.rows, car.squash) == (84, ("tanh", "sigmoid", "clipped_tanh"))
     plain = env_spec("CartPole-v1")
     assert (plain.rows, plain.squash, plain.envpool) == (None, None, False)
+
+
+def test_without_vizdoom_the_install_line_is_named(monkeypatch):
+    for module in ("vizdoom", "vizdoom.gymnasium_wrapper"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for name in ("VizdoomTakeCover-v1", "TakeCover"):
+        with pytest.raises(MissingDependencyError, match=r"pip install 'world-models-torch\[vizdoom\]'"):
+            make_gym(name)

@@ -1,5 +1,7 @@
 """The whitened search space folds back into the plain linear layer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -95,3 +97,37 @@ def test_a_space_comes_back_from_its_plain_state():
 def test_the_plain_space_is_the_parameters_themselves():
     x = np.arange(5.0)
     np.testing.assert_array_equal(PlainSpace(5).to_parameters(x), x)
+
+
+@given(seed=st.integers(0, 999), k=st.integers(1, Z + 2 * R), offset=st.booleans())
+def test_without_a_bias_the_folded_controller_acts_as_the_whitened_point_too(seed, k, offset):
+    states = correlated_states(seed=seed, size=Z + 2 * R)
+    space = WhitenedSpace.fit(states, k, A, bias=False)
+    x = np.random.default_rng(seed).normal(size=space.size)
+    expected = (states @ space.components.T) @ x.reshape(A, k).T
+    if offset:
+        start = np.random.default_rng(seed + 1).normal(size=(A, Z + 2 * R))
+        space = replace(space, offset=start.ravel())
+        expected = expected + states @ start.T
+    controller = Controller(Z, R, A, use_cell=True, bias=False).double()
+    load_parameters(space.to_parameters(x), controller)
+    with torch.no_grad():
+        np.testing.assert_allclose(controller(torch.from_numpy(states)).numpy(), expected, rtol=1e-7, atol=1e-6)
+
+
+def test_without_a_bias_coordinates_have_second_moments_of_one_and_can_tell_the_mean():
+    states = correlated_states() + 50
+    space = WhitenedSpace.fit(states, Z + R, A, bias=False)
+    coordinates = states @ space.components.T
+    np.testing.assert_allclose(coordinates.T @ coordinates / len(states), np.eye(Z + R), atol=1e-5)
+    assert not space.center.any() and space.size == A * (Z + R)
+    assert np.linalg.norm(coordinates.mean(0)) > 0.99, "along their mean they are nearly constant: that is the bias"
+
+
+def test_a_space_without_a_bias_comes_back_and_an_old_one_has_one():
+    space = WhitenedSpace.fit(correlated_states(), 5, A, bias=False)
+    again, x = space_from_state_dict(space.state_dict()), np.ones(space.size)
+    np.testing.assert_array_equal(space.to_parameters(x), again.to_parameters(x))
+    old = WhitenedSpace.fit(correlated_states(), 5, A).state_dict()
+    del old["bias"]
+    assert space_from_state_dict(old).size == A * 6

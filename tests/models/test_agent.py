@@ -126,3 +126,23 @@ def test_a_controller_without_h_is_given_z_alone():
 def test_sizes_that_cannot_fit_together_are_an_error_that_names_both(vae, cell, controller, numbers):
     with pytest.raises(CheckpointError, match=numbers):
         Agent(ConvVAE(3, vae), MDRNNCell(*cell, R, 2), Controller(*controller), torch.tanh)
+
+
+@pytest.mark.parametrize("driven_by", ["its own controller", "a candidate"])
+def test_a_controller_that_sees_c_drives_as_in_a_plain_loop(driven_by):
+    torch.manual_seed(6)
+    vae, cell = ConvVAE(3, Z).eval(), MDRNNCell(Z, A, R, 2)
+    controller = Controller(Z, R, A, use_cell=True, bias=False)
+    agent = Agent(vae, cell, controller, torch.tanh, precision="fp32")
+    flat = flatten_parameters(controller.parameters())[None]
+    own = Population(controller, flat).gather(torch.tensor([0])) if driven_by == "a candidate" else None
+    state, (h, c) = agent.start(1), cell.get_init_hidden(1)
+    weight = next(controller.parameters()).detach()
+    for frame in make_frames(5)[:, None]:
+        action, state = agent.act(frame, state, own)
+        with torch.no_grad():
+            z = vae.encoder(frame.permute(0, 3, 1, 2) / 255)[0]
+            expected = torch.tanh(torch.cat([z, h, c], -1) @ weight.T)
+            h, c = cell.rnn(torch.cat([expected, z], -1), (h, c))
+        torch.testing.assert_close(action, expected, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(torch.tanh(torch.cat([z, h, 0 * c], -1) @ weight.T), expected), "c counts"

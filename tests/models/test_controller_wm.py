@@ -107,3 +107,48 @@ def test_a_population_acts_as_each_of_its_controllers_does_alone(layers):
 def test_an_empty_layer_is_refused(sizes):
     with pytest.raises(ConfigError, match="Controller"):
         Controller(*sizes)
+
+
+def test_the_papers_controllers_have_867_and_1088_parameters():
+    car = Controller(32, 256, 3)
+    doom = Controller(64, 512, 1, use_cell=True, bias=False)
+    assert [len(flatten_parameters(c.parameters())) for c in (car, doom)] == [867, 1088]
+
+
+@given(bias=st.booleans(), layers=st.sampled_from([(), (5,)]))
+def test_with_the_cell_state_the_order_is_z_h_c(bias, layers):
+    controller = Controller(4, 8, 3, layers, use_cell=True, bias=bias)
+    z, h, c = torch.randn(2, 4), torch.randn(2, 8), torch.randn(2, 8)
+    joined = torch.cat([z, h, c], -1)
+    assert torch.equal(controller(joined), controller(h, z, c))
+    assert torch.equal(controller.joined(z, h, c), joined)
+    weight = next(controller.parameters())
+    with torch.no_grad():
+        weight[:, 4:].zero_()
+    assert torch.equal(controller(h, z, c), controller(h + 1, z, c - 1)), "z comes first"
+
+
+def test_a_controller_that_sees_c_does_not_act_without_it():
+    with pytest.raises(ConfigError, match=r"call it with \(h, z, c\)"):
+        Controller(4, 8, 3, use_cell=True)(torch.randn(2, 8), torch.randn(2, 4))
+    with pytest.raises(ConfigError, match="only where h is"):
+        Controller(4, 0, 3, use_cell=True)
+
+
+@pytest.mark.parametrize("layers", [(), (5,), (5, 6)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_population_with_the_cell_state_acts_as_its_members(layers, bias):
+    members = [Controller(4, 8, 3, layers, use_cell=True, bias=bias) for _ in range(3)]
+    population = Population(members[0], [flatten_parameters(c.parameters()) for c in members])
+    states, rows = torch.randn(4, 20), torch.tensor([2, 0, 1, 1])
+    together = Population.act(population.gather(rows), states)
+    for row, state, action in zip(rows, states, together, strict=True):
+        if row:  # the template has been given the first member's parameters, which are its own
+            torch.testing.assert_close(action, members[row](state[None])[0])
+
+
+def test_the_settings_make_a_controller_of_the_same_architecture():
+    controller = Controller(4, 8, 3, (5,), use_cell=True, bias=False)
+    again = Controller(**controller.settings)
+    assert [p.shape for p in again.parameters()] == [p.shape for p in controller.parameters()]
+    assert again.settings == controller.settings

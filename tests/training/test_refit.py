@@ -53,7 +53,7 @@ def test_over_another_v_and_m_it_acts_as_before(old, data, actions, tmp_path):
     new = tmp_path / "new"
     save_vae(new, seed=5)
     save_mdrnn(new)
-    space = refitted_space(new, old, data, 3, True, actions)
+    space = refitted_space(new, old, data, 3, Controller(LATENTS, HIDDENS, 2), actions)
     refitted = Controller(LATENTS, HIDDENS, 2)
     load_parameters(space.to_parameters(np.zeros(space.size)), refitted)
     before = outputs(old, load_controller(old)[0], data, actions)
@@ -66,13 +66,22 @@ def test_without_a_rollout_of_the_agent_it_is_an_error(old, actions, tmp_path, m
     inline_executors(monkeypatch)
     generate_rollouts(tmp_path / "noise", STEER, 2, 5, 1, display=False)
     with pytest.raises(DataError, match="no rollout that an agent drove"):
-        refitted_space(old, old, tmp_path / "noise", 3, True, actions)
+        refitted_space(old, old, tmp_path / "noise", 3, Controller(LATENTS, HIDDENS, 2), actions)
+
+
+def test_it_is_carried_over_to_a_controller_with_the_cell_state_and_no_bias(old, data, actions):
+    template = Controller(LATENTS, HIDDENS, 2, use_cell=True, bias=False)
+    space = refitted_space(old, old, data, 3, template, actions)
+    assert space.size == 3 * 2 and not space.center.any()
+    load_parameters(space.to_parameters(np.zeros(space.size)), template)
+    before, after = (outputs(old, c, data, actions) for c in (load_controller(old)[0], template))
+    assert np.abs(after - before).mean() < 0.1 * np.abs(before).mean()
 
 
 def test_an_mlp_cannot_be_carried_over(old, data, actions):
     save_controller(old, hidden_layers=(3,))
     with pytest.raises(CheckpointError, match="only a linear controller"):
-        refitted_space(old, old, data, 3, True, actions)
+        refitted_space(old, old, data, 3, Controller(LATENTS, HIDDENS, 2), actions)
 
 
 def test_a_spread_needs_the_search_space_and_changes_how_the_agent_drives(old, tmp_path, monkeypatch):

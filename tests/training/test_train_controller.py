@@ -1,5 +1,6 @@
 """Stage C on small environments: targets, budgets, exact resume, what cannot be trained."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, LATENTS, copy_of_run, save_run
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import CheckpointError, ConfigError, EnvironmentNameError
-from world_models.models.controller import flatten_parameters
-from world_models.models.load import load_controller
+from world_models.models.agent import Agent
+from world_models.models.controller import Controller, flatten_parameters
+from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.rollout.driver import Driver, Recipe
 from world_models.training import evolution_run
 from world_models.training.controller_settings import ControllerSettings
+from world_models.training.evaluation import run_recipe
 from world_models.training.train_controller import ControllerResult, train_controller
 from world_models.training.whitening import states_of, states_of_noise
 from world_models.types import Episode, Rollout
@@ -93,6 +96,53 @@ def test_best_tar_really_earns_what_it_says(new_run):
     driver = Driver(Recipe(STEER, logdir=str(logdir), trained=True, time_limit=6))
     returns = [r.episode_return for r in driver.evaluate([Episode(0, seed) for seed in seeds])]
     assert np.mean(returns) == result.best_return
+
+
+@pytest.mark.parametrize("components", [0, 3])
+def test_a_controller_with_the_cell_state_and_no_bias_is_evolved_kept_and_driven(new_run, components):
+    logdir = new_run()
+    changes = {"use_cell": True, "bias": False, "components": components, "whitening_episodes": 2}
+    result = train(logdir, **changes)
+    best, facts = load_controller(logdir)
+    assert (best.use_cell, best.bias, facts["use_cell"], facts["bias"]) == (True, False, True, False)
+    assert [tuple(p.shape) for p in best.parameters()] == [(2, LATENTS + 2 * HIDDENS)]
+    assert read_jsonl(log_path(logdir, "ctrl")) == result.history
+    recipe = run_recipe(logdir, time_limit=6)
+    returns = [r.episode_return for r in Driver(recipe).evaluate([Episode(0, seed) for seed in (1, 2)])]
+    flat = flatten_parameters(best.parameters())[None]
+    given = Driver(replace(recipe, trained=False)).evaluate([Episode(0, seed) for seed in (1, 2)], flat)
+    assert returns == [r.episode_return for r in given]
+    whole = train(new_run("whole"), max_generations=6, **changes)
+    goes_on = train(logdir, max_generations=6, **changes)
+    assert timeless(goes_on.history)[4:] == timeless(whole.history)[4:]
+    with pytest.raises(CheckpointError, match="use_cell=True"):
+        train(logdir, max_generations=6, **(changes | {"use_cell": False}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"use_cell": True, "use_hidden": False}, "set use_hidden=True"),
+        ({"bias": False, "first_bias": [0.0, 0.0]}, "no bias to begin with"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(new_run, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        train(new_run(), **changes)
+
+
+def test_states_with_the_cell_state_are_z_h_c_of_a_plain_loop(source):
+    vae, cell = load_vae(source), load_cell(source)
+    agent = Agent(vae, cell, Controller(LATENTS, HIDDENS, 2, use_cell=True), torch.tanh)
+    frames = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    actions = np.random.default_rng(1).uniform(-1, 1, (5, 2)).astype(np.float32)
+    zeros = np.zeros(5, np.float32)
+    states = torch.from_numpy(states_of(agent, Rollout(frames, actions, zeros, zeros)))
+    z, memory = agent.encode(torch.from_numpy(frames)), cell.get_init_hidden()
+    for t in range(5):
+        torch.testing.assert_close(states[t], torch.cat([z[t], memory[0][0], memory[1][0]]), rtol=1e-4, atol=1e-5)
+        with torch.no_grad():
+            memory = cell(torch.from_numpy(actions[t : t + 1]), z[t : t + 1], memory)[-1]
 
 
 def test_it_stops_at_the_target_return(new_run):

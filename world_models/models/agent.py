@@ -115,10 +115,9 @@ class Agent:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         z = self.encode(frames, noise)
         if parameters is None:
-            raw = self.controller(self.controller.joined(z, h, c))
-        else:
-            raw = Population.act(parameters, self.controller.joined(z, h, c))
-        action = self.squash(raw)
+            # As candidates are: in one product of all rows a row's last digits can change with its place in it.
+            parameters = [p.expand(BLOCK, *p.shape) for p in self.controller.parameters()]
+        action = self.squash(Population.act(parameters, self.controller.joined(z, h, c)))
         h, c = self.cell.next_hidden(action, z, (h, c))
         return action, h, c
 

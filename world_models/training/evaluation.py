@@ -52,7 +52,7 @@ def run_recipe(
     return Recipe(
         env_name=spec.env_id,
         backend=backend,
-        time_limit=time_limit or spec.max_steps,
+        time_limit=spec.max_steps if time_limit is None else time_limit,
         logdir=str(logdir),
         hidden_layers=controller.hidden_layers,
         use_hidden=controller.hidden_size > 0,
