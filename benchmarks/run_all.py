@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-ALL = ("view", "rollout", "collect", "vae_training", "rnn_training", "latents", "memory", "page")
+ALL = ("view", "rollout", "collect", "vae_training", "rnn_training", "latents", "dream", "memory", "page")
 
 
 def run(name: str) -> dict[str, Any]:

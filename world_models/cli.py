@@ -1,4 +1,4 @@
-"""The `world-models` command: run | collect | train | evaluate | report | export | watch."""
+"""The `world-models` command: run | collect | train | evaluate | dream | report | export | watch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from world_models.report.watch import Watch, add_watch_flags, watch
 from world_models.rollout.driver import BACKENDS
 from world_models.training.arguments import add_training_flags, resolve
+from world_models.training.dream_flags import add_dream_command
 from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
 from world_models.training.pipeline import require_run
 from world_models.training.report_stage import add_report_flags, report_run
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add_training_flags(train)
     train.set_defaults(work=train_world_model)
     _add_evaluate(commands.add_parser("evaluate", help="the score of a trained run"))
+    add_dream_command(commands.add_parser("dream", help="train C inside M, or score it there"))
     report = commands.add_parser("report", help="one HTML page of a run")
     add_report_flags(report)
     report.set_defaults(work=_report)

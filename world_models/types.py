@@ -84,9 +84,13 @@ class Episode(NamedTuple):
 
 
 class EpisodeResult(NamedTuple):
-    """How an episode ended: return (higher is better), steps, and what ended it."""
+    """How an episode ended: return (higher is better), steps, and what ended it.
+
+    `clamped` is of dreams alone: how many entries of their latents had left the data's range and were put back.
+    """
 
     episode: Episode
     episode_return: float
     steps: int
     ended_by: str  # "terminal" | "truncated" | "time_limit" | "hopeless"
+    clamped: int = 0

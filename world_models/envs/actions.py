@@ -118,3 +118,11 @@ class ActionAdapter:
         if self.discrete:
             return np.asarray(actions.argmax(-1) + self._start, np.int64)
         return np.asarray(np.clip(actions, self.low, self.high), np.float32)
+
+    def stored(self, native: npt.ArrayLike) -> FloatArray:
+        """What `env.step` takes, stacked, as actions (n, A): the inverse of `native`."""
+        if self._line is not None:
+            return self.choices[[self._line.tolist().index(int(action)) for action in np.ravel(native)]]
+        if self.discrete:
+            return self.choices[np.ravel(np.asarray(native, np.int64)) - self._start]
+        return np.clip(np.asarray(native, np.float32).reshape(-1, self.size), self.low, self.high)

@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from world_models.rollout.dream_driver import DreamDriver
 from world_models.rollout.driver import Driver
 from world_models.types import DoubleArray, Episode, EpisodeResult
 
 Progressed = Callable[[list[EpisodeResult]], None]
 """Told of the results of every job as soon as it is done."""
+
+AnyDriver = Driver | DreamDriver
+"""Who does the jobs: in the environment, or in the dream of it."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Job:
     method: str
     arguments: dict[str, Any] = field(default_factory=dict)
 
-    def run(self, driver: Driver) -> list[EpisodeResult]:
+    def run(self, driver: AnyDriver) -> list[EpisodeResult]:
         """Run it here."""
         results: list[EpisodeResult] = getattr(driver, self.method)(**self.arguments)
         return results

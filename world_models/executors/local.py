@@ -16,8 +16,9 @@ from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 from world_models.errors import WorkerError, WorldModelsError
-from world_models.executors.base import Executor, Job, Progressed
-from world_models.rollout.driver import Driver, Recipe
+from world_models.executors.base import AnyDriver, Executor, Job, Progressed
+from world_models.rollout.dream_driver import DreamRecipe
+from world_models.rollout.driver import Recipe
 from world_models.types import EpisodeResult
 from world_models.utils.interrupts import deaf_children
 
@@ -27,8 +28,8 @@ class InlineExecutor:
 
     workers = 1
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.driver = Driver(recipe)
+    def __init__(self, recipe: Recipe | DreamRecipe) -> None:
+        self.driver = recipe.driver()
 
     def run(self, jobs: Sequence[Job], progressed: Progressed | None = None) -> list[list[EpisodeResult]]:
         """One job after the other."""
@@ -60,7 +61,7 @@ class ProcessExecutor:
         WorldModelsError: what a worker raised of this family, as it is.
     """
 
-    def __init__(self, recipe: Recipe, workers: int) -> None:
+    def __init__(self, recipe: Recipe | DreamRecipe, workers: int) -> None:
         self.workers = workers
         self._recipe = recipe
         self._crew = [self._spawn() for _ in range(workers)]
@@ -158,7 +159,7 @@ class _Dispatch:
         self.todo.appendleft(job)
 
 
-def _work(pipe: Connection, recipe: Recipe) -> None:
+def _work(pipe: Connection, recipe: Recipe | DreamRecipe) -> None:
     """A worker's life: build the driver at the first job, run jobs until the pipe closes or the worker is stopped.
 
     Either way the environments are closed: some are processes of their own, which would be left alone.
@@ -169,8 +170,8 @@ def _work(pipe: Connection, recipe: Recipe) -> None:
         _run_jobs(pipe, recipe, at_the_end)
 
 
-def _run_jobs(pipe: Connection, recipe: Recipe, at_the_end: contextlib.ExitStack) -> None:
-    driver: Driver | None = None
+def _run_jobs(pipe: Connection, recipe: Recipe | DreamRecipe, at_the_end: contextlib.ExitStack) -> None:
+    driver: AnyDriver | None = None
     while True:
         try:
             job = pipe.recv()
@@ -178,7 +179,7 @@ def _run_jobs(pipe: Connection, recipe: Recipe, at_the_end: contextlib.ExitStack
             return
         try:
             if driver is None:
-                driver = Driver(recipe)
+                driver = recipe.driver()
                 at_the_end.callback(driver.close)
             answer: tuple[str, object] = ("results", job.run(driver))
         except WorldModelsError as error:
@@ -196,7 +197,7 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def make_executor(recipe: Recipe, max_workers: int) -> Executor:
+def make_executor(recipe: Recipe | DreamRecipe, max_workers: int) -> Executor:
     """A process a core, at most `max_workers`, each with one thread; a single one is this process.
 
     EnvPool could step on threads of its own, but then one core waits while the other is at V and M.

@@ -27,9 +27,22 @@ def sample_mixture(
     Returns:
         z (B, Z), and the component (B,) that it comes from.
     """
-    heat = torch.as_tensor(temperature, dtype=mixture.mus.dtype, device=mixture.mus.device)
-    below = (mixture.logpi / heat).softmax(dim=-1).cumsum(dim=-1)[..., :-1]
-    component = (pick[..., None] >= below).sum(dim=-1)
+    component = pick_component(mixture.logpi, temperature, pick)
     index = component[..., None, None].expand(*component.shape, 1, mixture.mus.shape[-1])
     mu, sigma = (part.gather(-2, index).squeeze(-2) for part in (mixture.mus, mixture.sigmas))
-    return mu + sigma * heat.sqrt() * noise, component
+    return point_of(mu, sigma, temperature, noise), component
+
+
+def pick_component(logpi: torch.Tensor, temperature: torch.Tensor | float, pick: torch.Tensor) -> torch.Tensor:
+    """The component (B,) in which `pick` (B,) falls, of log weights (B, K) divided by the temperature."""
+    heat = torch.as_tensor(temperature, dtype=logpi.dtype, device=logpi.device)
+    below = (logpi / heat).softmax(dim=-1).cumsum(dim=-1)[..., :-1]
+    return (pick[..., None] >= below).sum(dim=-1)
+
+
+def point_of(
+    mu: torch.Tensor, sigma: torch.Tensor, temperature: torch.Tensor | float, noise: torch.Tensor
+) -> torch.Tensor:
+    """The point (B, Z) of one component, its mu and sigma (B, Z), where `noise` (B, Z) falls."""
+    heat = torch.as_tensor(temperature, dtype=mu.dtype, device=mu.device)
+    return mu + sigma * heat.sqrt() * noise

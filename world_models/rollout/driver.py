@@ -6,12 +6,9 @@ episodes is evaluated by the same code wherever it runs.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
 
 from world_models.datasets.rollout_files import write_rollout
 from world_models.envs.actions import ActionAdapter
@@ -28,6 +25,7 @@ from world_models.rollout.loop import Listener, Policy, drive
 from world_models.rollout.policies import AgentPolicy, NoisePolicy
 from world_models.rollout.population import around
 from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
+from world_models.utils.threads import one_torch_thread
 
 BACKENDS = ("auto", "redrawn", "envpool", "gymnasium")
 POLICIES = ("agent", "brownian", "uniform")
@@ -78,6 +76,10 @@ class Recipe:
     spread: float = 0.0
     env_kwargs: Mapping[str, object] = field(default_factory=dict)
 
+    def driver(self) -> Driver:
+        """What the recipe is for."""
+        return Driver(self)
+
 
 def make_lanes(recipe: Recipe) -> Lanes:
     """The recipe's environments."""
@@ -113,18 +115,6 @@ def make_agent(recipe: Recipe, actions: ActionAdapter) -> Agent:
     return Agent(vae, cell, controller, actions.from_raw, sample_latents=recipe.sample_latents)
 
 
-@contextlib.contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    # A block of frames is too little work for two threads to gain anything, and PyTorch's waiting threads
-    # spin: beside a simulator's own threads, or another process, they cost up to nine tenths of the speed.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 class Driver:
     """Lanes and, for the policy "agent", an agent; both are made once and used for every shard."""
 
@@ -153,7 +143,7 @@ class Driver:
         listeners: Sequence[Listener] = (),
     ) -> list[EpisodeResult]:
         """Drive episodes; `Episode.candidate` is a row of `candidates` (N, P)."""
-        with _one_torch_thread():
+        with one_torch_thread():
             return drive(
                 self.lanes,
                 self._policy(candidates),

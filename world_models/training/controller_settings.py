@@ -48,6 +48,8 @@ class ControllerSettings:
         start_from: Folder of an earlier run whose controller is refitted to this V and M and searched around, in
             the `components` directions of [z, h] that predict the driving best; empty: from zero.
         driving: Rollouts that an agent drove, for `start_from`.
+        warm_start: Folder of a run of this very V and M whose controller is searched around, in that run's own
+            space (one that was evolved in the dream goes on in reality so); empty: from zero.
         hopeless: Steps without a positive reward after which a candidate's episode ends; 0: never.
             Re-evaluations always drive to the end.
         first_horizon: Steps of an episode in the first generations; 0: time_limit from the start. When
@@ -78,6 +80,7 @@ class ControllerSettings:
     whitening_episodes: int = 24
     start_from: str = ""
     driving: str = ""
+    warm_start: str = ""
     hopeless: int = 0
     first_horizon: int = 0
     horizon_growth: float = 1.25
@@ -115,6 +118,7 @@ class ControllerSettings:
             whitening_episodes=whole(extra, "whitening_episodes", cls.whitening_episodes, 1),
             start_from=str(extra.get("start_from", "")),
             driving=str(extra.get("driving", "")),
+            warm_start=str(extra.get("warm_start", "")),
             hopeless=whole(extra, "hopeless", 0),
             first_horizon=whole(extra, "first_horizon", 0),
             horizon_growth=number(extra, "horizon_growth", cls.horizon_growth),
@@ -153,6 +157,11 @@ class ControllerSettings:
                 f"start_from={settings.start_from!r} needs components and driving (a folder of rollouts), and no "
                 f"first_bias: components is {settings.components}, driving {settings.driving!r}, first_bias "
                 f"{settings.first_bias}"
+            )
+        if settings.warm_start and (not settings.components or settings.start_from or settings.first_bias):
+            raise ConfigError(
+                f"warm_start={settings.warm_start!r} needs components, and neither start_from nor first_bias: they are "
+                f"{settings.components}, {settings.start_from!r} and {settings.first_bias}"
             )
         return settings
 

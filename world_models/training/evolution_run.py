@@ -9,23 +9,25 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
-from world_models.envs.registry import canonical_id, env_spec, make_gym
-from world_models.errors import CheckpointError, ConfigError
+from world_models.envs.registry import canonical_id
+from world_models.errors import CheckpointError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
 from world_models.evolution.phases import RecentMeans
 from world_models.evolution.samples import SampleSize
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
-from world_models.models.controller import Controller, flatten_parameters, load_parameters
-from world_models.models.load import load_cell, load_vae
+from world_models.models.controller import flatten_parameters, load_parameters
 from world_models.report.episode import film
+from world_models.rollout.dream_driver import DreamRecipe
 from world_models.rollout.driver import Recipe, choose_backend
 from world_models.training.budget import Budget, Spent
 from world_models.training.controller_settings import ControllerSettings
-from world_models.training.refit import refitted_space
+from world_models.training.evolution_setup import earlier_space, first_mean, make_template
+from world_models.training.warm_start import warm_space
 from world_models.training.whitening import states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
@@ -39,7 +41,13 @@ STAGE = "ctrl"
 
 
 class EvolutionRun:
-    """Ask, drive, tell, remember; `train` runs until a target or a budget is reached."""
+    """Ask, drive, tell, remember; `train` runs until a target or a budget is reached.
+
+    Candidates are driven in the environment; `DreamRun` dreams them.
+    """
+
+    trained_in = "reality"
+    shard_size = 64  # episodes of a worker's job
 
     def __init__(self, config: WMControllerConfig, settings: ControllerSettings) -> None:
         self.config = config
@@ -53,45 +61,22 @@ class EvolutionRun:
         self.best_path = run_dir.best_path(config.logdir, STAGE)
         self.checkpoint_path = run_dir.checkpoint_path(config.logdir, STAGE)
         self.log = run_dir.JsonlLog(run_dir.log_path(config.logdir, STAGE))
-        self.template = self._make_template()
+        self.template = make_template(config, settings)
         self.recipe = self._make_recipe()
         self.history: list[dict[str, Any]] = []
-        self.totals = {"episodes": 0, "env_steps": 0}
+        self.totals: dict[str, int] = {"episodes": 0, "env_steps": 0}
         self.seconds = 0.0
         self.best_return = -np.inf
         self.horizon = min(settings.first_horizon or config.time_limit, config.time_limit)
         saved = self._saved()
         self.space = space_from_state_dict(saved["space"]) if saved else self._make_space()
-        self._begin_phase(0, self._first_mean())
+        self._begin_phase(0, first_mean(self.space, self.template, settings, self._seed("first mean")))
         self.best_point = self.search.mean
         if saved:
             self._restore(saved)
         self.executor = make_executor(self.recipe, config.max_workers)
 
-    def _make_template(self) -> Controller:
-        """A controller of the sizes of the V and M that are there, whatever the config's defaults say."""
-        vae, cell = load_vae(self.config.logdir), load_cell(self.config.logdir)
-        for name, mine, theirs in (
-            ("latent_size", self.config.latent_size, vae.latent_size),
-            ("action_size", self.config.action_size, cell.actions),
-        ):
-            if mine != theirs:
-                raise CheckpointError(
-                    f"{name}={mine} in the controller's config, but V and M in {self.config.logdir} have {theirs}: "
-                    f"set {name}={theirs}, or train them again."
-                )
-        if self.config.hidden_size != cell.hiddens:
-            _LOG.warning(
-                "hidden_size=%d in the controller's config, M's checkpoint has %d: %d is used.",
-                self.config.hidden_size,
-                cell.hiddens,
-                cell.hiddens,
-            )
-        hidden = cell.hiddens if self.settings.use_hidden else 0
-        more = {"use_cell": self.settings.use_cell, "bias": self.settings.bias}
-        return Controller(vae.latent_size, hidden, cell.actions, self.settings.hidden_layers, **more)
-
-    def _make_recipe(self) -> Recipe:
+    def _make_recipe(self) -> Recipe | DreamRecipe:
         backend = choose_backend(self.env_id, self.settings.backend)
         return Recipe(
             env_name=self.env_id,
@@ -112,30 +97,17 @@ class EvolutionRun:
         if not self.settings.components:
             return PlainSpace(parameters)
         if self.settings.start_from:
-            return self._space_of_earlier_run()
-        seeds = [self._seed("whitening", i) for i in range(self.settings.whitening_episodes)]
-        states = states_of_noise(self.recipe, seeds, self.settings.use_hidden)
+            return earlier_space(self.config.logdir, self.env_id, self.settings, self.template)
+        if self.settings.warm_start:
+            return warm_space(self.config.logdir, self.settings.warm_start, self.template)
+        states = self._states()
         return WhitenedSpace.fit(states, self.settings.components, self.template.action_size, self.settings.bias)
 
-    def _space_of_earlier_run(self) -> Space:
-        s, env = self.settings, make_gym(self.env_id)
-        actions = env_spec(self.env_id).adapter(env.action_space)
-        env.close()
-        return refitted_space(self.config.logdir, s.start_from, s.driving, s.components, self.template, actions)
-
-    def _first_mean(self) -> DoubleArray:
-        mean = np.zeros(self.space.size)
-        if isinstance(self.space, PlainSpace) and self.settings.hidden_layers:
-            # With every weight at zero an MLP's first layers would do nothing.
-            mean = np.random.default_rng(self._seed("first mean")).standard_normal(self.space.size) * 0.1
-        bias = self.settings.first_bias
-        if bias and len(bias) != self.template.action_size:
-            raise ConfigError(
-                f"first_bias has {len(bias)} numbers, C has {self.template.action_size} actions: give one an action."
-            )
-        if bias:
-            mean[-len(bias) :] = bias  # in every space the last numbers are the output layer's bias
-        return mean
+    def _states(self) -> npt.NDArray[np.float32]:
+        """What C may see (n, D), for the space to be whitened with."""
+        assert isinstance(self.recipe, Recipe)
+        seeds = [self._seed("whitening", i) for i in range(self.settings.whitening_episodes)]
+        return states_of_noise(self.recipe, seeds, self.settings.use_hidden)
 
     def _seed(self, *parts: str | int) -> int:
         return derive_seed("controller", self.settings.seed, *parts)
@@ -153,6 +125,7 @@ class EvolutionRun:
                 f"{self.checkpoint_path} was evolved on {saved['env_name']}, and env_name is {self.env_id}: "
                 "name another logdir, or start anew with --noreload."
             )
+        self._check_origin(saved)
         for name, mine in self.template.settings.items():
             if saved.get(name, mine) != mine:
                 raise CheckpointError(
@@ -160,6 +133,15 @@ class EvolutionRun:
                     "move it away, or start anew with --noreload."
                 )
         return saved
+
+    def _check_origin(self, saved: dict[str, Any]) -> None:
+        """Raises CheckpointError where `saved` was not evolved as this run evolves."""
+        found = saved.get("trained_in", "reality")
+        if found != self.trained_in:
+            raise CheckpointError(
+                f"{self.checkpoint_path.parent} was evolved in {found}, and this is evolution in {self.trained_in}: "
+                "name another folder, or start anew with --noreload."
+            )
 
     def _begin_phase(self, number: int, start: DoubleArray, generations: int = 0) -> None:
         """A fresh search about `start`, phase 0 with the config's own settings; `generations` are behind it."""
@@ -204,6 +186,7 @@ class EvolutionRun:
         return {
             "state_dict": self.template.state_dict(),
             **self.template.settings,
+            "trained_in": self.trained_in,
             "env_name": self.env_id,
             "backend": self.recipe.backend,
             "sample_latents": self.settings.sample_latents,
@@ -290,7 +273,7 @@ class EvolutionRun:
             self.settings.hopeless or None,
         )
         each = np.array([r.episode_return for r in results]).reshape(samples, -1)
-        returns = each.mean(0)
+        returns = self._fitness(each)
         self.search.tell(points, returns)
         self.means.add(self.search.mean)
         f = self.samples.tell(each)
@@ -319,10 +302,17 @@ class EvolutionRun:
         self.log.write(record)
         return record
 
+    def _fitness(self, returns: DoubleArray) -> DoubleArray:
+        """What a candidate (N,) is worth by its returns (S, N)."""
+        mean: DoubleArray = returns.mean(0)
+        return mean
+
     def _drive(
         self, episodes: list[Episode], parameters: DoubleArray, horizon: int, hopeless: int | None
     ) -> list[EpisodeResult]:
-        results = evaluate(self.executor, episodes, parameters, time_limit=horizon, hopeless=hopeless)
+        results = evaluate(
+            self.executor, episodes, parameters, time_limit=horizon, hopeless=hopeless, shard_size=self.shard_size
+        )
         self.totals["episodes"] += len(results)
         self.totals["env_steps"] += sum(r.steps for r in results)
         return results
@@ -361,7 +351,7 @@ class EvolutionRun:
     def _film(self, mean: DoubleArray, seed: int) -> None:
         """Every `film_every` re-evaluations, the distribution's mean on the first track, for the trackers."""
         every = self.settings.film_every * self.settings.eval_every
-        if every and self.generation % every == 0:
+        if every and self.generation % every == 0 and isinstance(self.recipe, Recipe):
             episode = film(self.recipe, seed, mean, time_limit=self.config.time_limit)
             self.tracker.film("driving", self.generation, episode.rollout.observations[::4])
 

@@ -7,6 +7,7 @@ training of M does (Ha & Schmidhuber 2018, appendix A.2).
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,18 +15,22 @@ import numpy as np
 import torch
 
 from world_models.configs.wm_config import WMMDNRNNConfig, WMVAEConfig
+from world_models.datasets.dream_starts import make_starts, save_starts, starts_path
 from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.latents import Latents, load_latents, save_latents, vae_fingerprint
+from world_models.datasets.rollout_files import read_meta
 from world_models.errors import CheckpointError, DataError
 from world_models.models.load import load_vae
 from world_models.utils.device import resolve_device
 from world_models.utils.progress import Progress
 from world_models.utils.run_dir import best_path
+from world_models.utils.seeding import derive_seed
 from world_models.vision.frames import images_from_frames
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 _LOG = logging.getLogger(__name__)
 _FRAMES_AT_ONCE = 512  # 60 MB of activations in the first layer
+_FRAMES_FOR_STARTS = 10_000
 
 
 class LatentSource(NamedTuple):
@@ -82,9 +87,25 @@ def read_or_make(source: LatentSource) -> Latents:
     return latents
 
 
-def _make(source: LatentSource) -> Latents:
+def write_starts(source: LatentSource, logdir: str | Path, latents: Latents | None = None, seed: int = 0) -> Path:
+    """Writes where M's dreams may begin, beside M: `<logdir>/mdrnn/starts.npz`, which is returned.
+
+    Without `latents` of all frames some thousand frames are encoded for it.
+    """
     cache = source.cache
-    rows = cache.rows_of(range(len(cache.files)))
+    if latents is None:
+        count = min(len(cache.files), max(1, _FRAMES_FOR_STARTS * len(cache.files) // int(cache.lengths.sum())))
+        latents = _make(source, np.unique(np.linspace(0, len(cache.files) - 1, count).astype(np.int64)).tolist())
+    env_name = str(read_meta(cache.files[0]).get("env_id", ""))
+    path = starts_path(logdir)
+    save_starts(path, make_starts(latents, env_name, derive_seed(seed, "dream starts")))
+    return path
+
+
+def _make(source: LatentSource, episodes: Sequence[int] | None = None) -> Latents:
+    cache = source.cache
+    episodes = range(len(cache.files)) if episodes is None else episodes
+    rows = cache.rows_of(episodes)
     mu = np.empty((len(rows), source.vae.latent_size), np.float32)
     logsigma = np.empty_like(mu)
     with Progress("latents", len(rows), "frame") as progress:
@@ -99,7 +120,7 @@ def _make(source: LatentSource) -> Latents:
         actions=np.asarray(cache.actions)[rows],
         rewards=np.asarray(cache.rewards)[rows],
         terminals=np.asarray(cache.terminals)[rows],
-        lengths=cache.lengths.copy(),
+        lengths=cache.lengths[list(episodes)],
         fingerprint=source.fingerprint,
         data_fingerprint=cache.fingerprint,
     )

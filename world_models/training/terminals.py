@@ -30,6 +30,7 @@ def whole_window_loss(
     terminal: torch.Tensor,
     include_reward: bool = True,
     terminal_weight: float = 1.0,
+    reward_weight: float = 1.0,
 ) -> tuple[Losses, torch.Tensor]:
     """M's losses on windows all of whose rows count, batch first.
 
@@ -44,6 +45,7 @@ def whole_window_loss(
         reward, terminal: (B, T + 1).
         include_reward: Whether the reward's squared error is part of the loss.
         terminal_weight: See above.
+        reward_weight: As in `get_loss`.
 
     Returns:
         gmm, bce, mse and loss as `get_loss`; and the terminal's logits (B, T + 1).
@@ -55,7 +57,7 @@ def whole_window_loss(
     bce = functional.binary_cross_entropy_with_logits(logits, terminal.float(), pos_weight=weight)
     mse = functional.mse_loss(rewards.transpose(0, 1), reward) if include_reward else torch.zeros_like(bce)
     scale = latent.shape[-1] + (2 if include_reward else 1)
-    return {"gmm": gmm, "bce": bce, "mse": mse, "loss": (gmm + bce + mse) / scale}, logits
+    return {"gmm": gmm, "bce": bce, "mse": mse, "loss": (gmm + bce + reward_weight * mse) / scale}, logits
 
 
 def calibration_counts(logits: torch.Tensor, terminal: torch.Tensor, terminal_weight: float = 1.0) -> Losses:

@@ -48,7 +48,11 @@ def train_controller(config: WMControllerConfig) -> ControllerResult:
         CheckpointError: V or M is missing in `config.logdir`, or sizes do not fit; nothing is written.
         ConfigError: a setting cannot work.
     """
-    run = EvolutionRun(config, ControllerSettings.from_config(config))
+    return evolve(EvolutionRun(config, ControllerSettings.from_config(config)))
+
+
+def evolve(run: EvolutionRun) -> ControllerResult:
+    """Trains and closes a run."""
     try:
         run.train()
     finally:

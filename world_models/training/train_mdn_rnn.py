@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from world_models.configs.wm_config import WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.frame_cache import FrameCache
+from world_models.datasets.latents import Latents
 from world_models.datasets.loaders import FrameSequenceBatches, SequenceBatches
 from world_models.errors import ConfigError
 from world_models.losses.gmm_loss import gmm_loss
@@ -29,9 +30,11 @@ from world_models.training.latent_stage import (
     precompute_latents,
     read_or_make,
     to_latent,
+    write_starts,
 )
 from world_models.training.passes import Batches, Learner, Losses, held_out_pass, train_pass
 from world_models.training.resume import check_sizes
+from world_models.training.reward_goal import RewardGoal
 from world_models.training.splits import split_indices
 from world_models.training.terminals import calibration, calibration_counts, whole_window_loss
 from world_models.utils.device import resolve_device
@@ -51,7 +54,7 @@ def train_mdn_rnn(
     use_precomputed_latents: bool = True,
     use_amp: bool = False,
 ) -> FitResult:
-    """Trains M and writes `<logdir>/mdrnn/{best,checkpoint}.tar` and log.jsonl.
+    """Trains M and writes `<logdir>/mdrnn/{best,checkpoint}.tar`, log.jsonl and starts.npz, where dreams may begin.
 
     Logged, a step of a sequence: `loss` and its parts `gmm`, `bce`, `mse` (before the scaling by Z + 2).
     Where no file is held out, M is validated on the training part. An M in the logdir that learned the
@@ -65,7 +68,9 @@ def train_mdn_rnn(
             on as well, and a terminal of 1 weighs so many times as much as a 0 (`terminals.whole_window_loss`);
             logged are then also terminal_rate, terminal_mean, terminal_ece, terminal_auc
             (`terminals.calibration`), and the checkpoints say terminal_trained and terminal_weight;
-            tensorboard=True, wandb=False.
+            reward_weight=1.0 (of the reward's squared error in the loss; 1 is the documented loss, and what is
+            logged is never weighted); reward_smoothing=0 (learn the mean reward of so many steps about each one,
+            within its window, instead of rare spikes; 0 and 1 are off); tensorboard=True, wandb=False.
         use_precomputed_latents: Train on latents_<Z>.npz, made where it is missing or stale; otherwise encode
             raw frames batch by batch: slower, without the file. Both give the same losses.
         use_amp: Matrix products in bf16.
@@ -79,7 +84,9 @@ def train_mdn_rnn(
     _check_action_size(source.cache, mdrnn_config)
     device, seed = resolve_device(mdrnn_config.device), settings.whole(mdrnn_config.extra, "seed", 0)
     weight = settings.number(mdrnn_config.extra, "terminal_weight", 0.0)
-    train_batches, test_batches = _batches(source, mdrnn_config, use_precomputed_latents, device, seed)
+    goal = RewardGoal.of_config(mdrnn_config)
+    latents = read_or_make(source) if use_precomputed_latents else None
+    train_batches, test_batches = _batches(source, mdrnn_config, latents, device, seed)
     ends = bool(weight) and bool(np.asarray(source.cache.terminals).any())
     mdrnn = _new_mdrnn(mdrnn_config, seed).to(device)
     job = FitJob(
@@ -87,13 +94,14 @@ def train_mdn_rnn(
         logdir=mdrnn_config.logdir,
         model=mdrnn,
         optimizer=_optimizer(mdrnn, mdrnn_config, device),
-        loss_fn=MDRNNLoss(mdrnn, device, mdrnn_config.include_reward, source.vae, weight),
+        loss_fn=MDRNNLoss(mdrnn, device, mdrnn_config.include_reward, source.vae, weight, goal),
         train_batches=train_batches,
         test_batches=test_batches,
         num_epochs=mdrnn_config.num_epochs,
         sizes=mdrnn.sizes,
         device=device,
         facts={"vae_fingerprint": source.fingerprint}
+        | goal.facts
         | ({"terminal_trained": True, "terminal_weight": weight} if ends else {}),
         scheduler_patience=mdrnn_config.scheduler_patience,
         scheduler_factor=mdrnn_config.scheduler_factor,
@@ -106,7 +114,9 @@ def train_mdn_rnn(
         settings={**mdrnn_config.to_dict(), "amp": use_amp, "precomputed_latents": use_precomputed_latents},
         tracking=Tracking.from_extra(mdrnn_config.extra),
     )
-    return fit(job)
+    result = fit(job)
+    write_starts(source, mdrnn_config.logdir, latents, seed)
+    return result
 
 
 def get_loss(
@@ -118,6 +128,7 @@ def get_loss(
     latent_next_obs: torch.Tensor,
     include_reward: bool = True,
     latent_size: int | None = None,
+    reward_weight: float = 1.0,
 ) -> Losses:
     """M's losses on sequences, batch first (specification, Stage 2, "Loss function").
 
@@ -130,6 +141,7 @@ def get_loss(
         latent_next_obs: z[t+1], (B, T, Z).
         include_reward: Whether the reward's squared error is part of the loss.
         latent_size: Taken for existing callers; the scaling's Z is read from `latent_obs`.
+        reward_weight: Of the reward's squared error in `loss`; `mse` itself is never weighted.
 
     Returns:
         0-d means: gmm (negative log-likelihood of the next latent, nats), bce (terminal), mse (reward; 0
@@ -143,7 +155,7 @@ def get_loss(
     bce = functional.binary_cross_entropy_with_logits(terminals, terminal.float())
     mse = functional.mse_loss(rewards, reward) if include_reward else torch.zeros_like(bce)
     scale = latent_obs.shape[-1] + (2 if include_reward else 1)
-    return {"gmm": gmm, "bce": bce, "mse": mse, "loss": (gmm + bce + mse) / scale}
+    return {"gmm": gmm, "bce": bce, "mse": mse, "loss": (gmm + bce + reward_weight * mse) / scale}
 
 
 class MDRNNLoss:
@@ -155,6 +167,7 @@ class MDRNNLoss:
         include_reward: As in `get_loss`.
         vae: V, for batches of raw frames.
         terminal_weight: For batches of whole windows, as in `whole_window_loss`.
+        reward_goal: What the reward head learns.
     """
 
     def __init__(
@@ -164,22 +177,26 @@ class MDRNNLoss:
         include_reward: bool = True,
         vae: ConvVAE | None = None,
         terminal_weight: float = 1.0,
+        reward_goal: RewardGoal | None = None,
     ) -> None:
         self.mdrnn = mdrnn
         self.device = device
         self.include_reward = include_reward
         self.vae = vae
         self.terminal_weight = terminal_weight
+        self.reward_goal = reward_goal or RewardGoal()
 
     def __call__(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> tuple[Losses, int]:
         """The losses of `latent_mu` and `latent_logsigma` (B, T+1, Z), or `frames` (B, T+1, 64, 64, 3), with
         `action` (B, T, A), `reward` and `terminal` (B, T), or each with T+1 rows; and B."""
         batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
         latent = self._latents(batch, generator)
-        parts = (batch["action"], batch["reward"], batch["terminal"])
+        goal, included = self.reward_goal, self.include_reward
+        parts = (batch["action"], goal.of(batch["reward"]), batch["terminal"])
         if len(parts[2][0]) < len(latent[0]):
-            return get_loss(self.mdrnn, latent[:, :-1], *parts, latent[:, 1:], self.include_reward), len(latent)
-        losses, logits = whole_window_loss(self.mdrnn, latent, *parts, self.include_reward, self.terminal_weight)
+            losses = get_loss(self.mdrnn, latent[:, :-1], *parts, latent[:, 1:], included, reward_weight=goal.weight)
+            return losses, len(latent)
+        losses, logits = whole_window_loss(self.mdrnn, latent, *parts, included, self.terminal_weight, goal.weight)
         return losses | calibration_counts(logits, batch["terminal"], self.terminal_weight), len(latent)
 
     def _latents(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> torch.Tensor:
@@ -233,13 +250,12 @@ def data_pass(
 
 
 def _batches(
-    source: LatentSource, config: WMMDNRNNConfig, precomputed: bool, device: torch.device, seed: int
+    source: LatentSource, config: WMMDNRNNConfig, latents: Latents | None, device: torch.device, seed: int
 ) -> tuple[Batches, Batches]:
     """The training and the validation part, in windows of seq_len + 1 rows."""
     train, test = split_indices(source.cache.files, config.extra, "mdrnn")
     cap = settings.whole_or_none(config.extra, "batches_per_epoch")
     whole = settings.number(config.extra, "terminal_weight", 0.0) > 0
-    latents = read_or_make(source) if precomputed else None
 
     def batches(episodes: list[int]) -> Batches:
         sizes = (episodes, config.batch_size, config.seq_len, seed, True)

@@ -1,0 +1,204 @@
+"""Evolution in the dream: the best action is found, a stopped search goes on exactly, reality's C is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.dreams import best_reward, hand_made, save_dream, some_starts
+from tests.small_envs import STEER
+from tests.small_runs import HIDDENS, LATENTS, inline_executors, save_controller, save_mdrnn
+from tests.training.runs import assert_equal
+from world_models.configs.wm_config import WMControllerConfig
+from world_models.datasets.dream_starts import starts_path
+from world_models.errors import CheckpointError, ConfigError, DataError
+from world_models.models.dream import DreamRules
+from world_models.models.load import load_controller
+from world_models.models.mdrnn import MDRNNCell
+from world_models.training import evolution_run
+from world_models.training.dream_run import states_of_starts
+from world_models.training.dream_stage import evaluate_dream, prepare, train_in_dream
+from world_models.training.train_controller import ControllerResult, train_controller
+from world_models.utils.run_dir import best_path, load_checkpoint, log_path, read_jsonl
+
+GOALS = (0.5, -1.0)
+RULES = DreamRules(precision="fp32")
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    inline_executors(monkeypatch)
+    monkeypatch.setattr("world_models.training.dream_stage.cpu_count", lambda: 1)
+
+
+def config(logdir: Path, **changes) -> WMControllerConfig:
+    settings = {
+        "logdir": str(logdir),
+        "env_name": STEER,
+        "latent_size": LATENTS,
+        "hidden_size": HIDDENS,
+        "action_size": 2,
+        "n_samples": 2,
+        "pop_size": 6,
+        "target_return": np.inf,
+        "max_workers": 1,
+        "display": False,
+        "time_limit": 8,
+        "max_generations": 4,
+        "eval_every": 2,
+        "eval_episodes": 3,
+        "components": 3,
+    }
+    return WMControllerConfig({**settings, **changes})
+
+
+def train(logdir: Path, rules: DreamRules = RULES, pessimism: float = 0.0, **changes) -> ControllerResult:
+    return train_in_dream(config(logdir, **changes), rules, pessimism)
+
+
+def test_the_best_action_of_a_hand_made_m_is_found(tmp_path: Path):
+    logdir = save_dream(tmp_path, hand_made(GOALS, steepness=3.0))
+    result = train(logdir, max_generations=40, pop_size=12, eval_every=10, sigma=0.5)
+    assert result.best_return > 0.98 * 8 * best_reward(GOALS, steepness=3.0)
+    _, facts = load_controller(logdir)
+    assert facts["trained_in"] == "dream" and facts["dream_temperature"] == 1.0 and facts["env_name"] == STEER
+    score = evaluate_dream(logdir, RULES, 5, 10_000, time_limit=8, display=False)
+    assert score["mean"] > 0.97 * 8 * best_reward(GOALS, steepness=3.0) and score["steps"] == [8] * 5
+
+
+def test_a_log_counts_dreamed_steps_and_what_was_clamped(tmp_path: Path):
+    logdir = save_dream(tmp_path)
+    result = train(logdir, DreamRules(temperature=500.0, precision="fp32"))
+    history = read_jsonl(log_path(logdir, "ctrl"))
+    assert history == result.history and history[-1]["env_steps"] == 4 * 6 * 2 * 8 + 2 * 3 * 3 * 8
+    assert 0 < history[0]["clamped"] < history[-1]["clamped"]
+
+
+def timeless(logdir: Path) -> tuple:
+    history = [{k: v for k, v in r.items() if k != "seconds"} for r in read_jsonl(log_path(logdir, "ctrl"))]
+    payloads = [load_checkpoint(logdir / "ctrl" / name) for name in ("best.tar", "checkpoint.tar")]
+    for payload in payloads:
+        payload.pop("seconds", None)
+        payload.pop("history", None)
+    return history, *payloads
+
+
+def test_a_search_that_was_stopped_in_a_generation_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    straight, stopped = (save_dream(tmp_path / name) for name in ("straight", "stopped"))
+    train(straight, max_generations=6)
+    real, calls = evolution_run.evaluate, []
+
+    def interrupted(executor, episodes, candidates, **limits):
+        calls.append(0)
+        if len(calls) == 5:
+            real(executor, episodes[:3], candidates, **limits)
+            raise KeyboardInterrupt
+        return real(executor, episodes, candidates, **limits)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(evolution_run, "evaluate", interrupted)
+        train(stopped, max_generations=6)
+    assert len(read_jsonl(log_path(stopped, "ctrl"))) == 3
+    train(stopped, max_generations=6)
+    assert_equal(list(timeless(stopped)), list(timeless(straight)), "the run")
+
+
+def test_lanes_do_not_change_the_search(tmp_path: Path):
+    few, many = (save_dream(tmp_path / name) for name in ("few", "many"))
+    train(few, num_lanes=5)
+    train(many, num_lanes=200)
+    assert_equal(list(timeless(few)), list(timeless(many)), "the run")
+
+
+def test_a_controller_of_reality_is_not_overwritten_nor_the_other_way_round(tmp_path: Path):
+    logdir = save_dream(tmp_path)
+    save_controller(logdir)
+    before = best_path(logdir, "ctrl").read_bytes()
+    with pytest.raises(CheckpointError, match=r"evolved in reality, and this is evolution in dream.*--noreload"):
+        train(logdir)
+    assert best_path(logdir, "ctrl").read_bytes() == before
+    train(logdir, noreload=True)
+    assert load_controller(logdir)[1]["trained_in"] == "dream"
+    with pytest.raises(CheckpointError, match="evolved in dream, and this is evolution in reality"):
+        train_controller(config(logdir))
+
+
+def test_a_search_goes_on_only_in_the_same_kind_of_dream(tmp_path: Path):
+    logdir = save_dream(tmp_path)
+    train(logdir)
+    with pytest.raises(CheckpointError, match=r"dreamed with dream_temperature=1\.0, and this is with 1\.15"):
+        train(logdir, DreamRules(temperature=1.15, precision="fp32"))
+    with pytest.raises(CheckpointError, match="dream_pessimism"):
+        train(logdir, pessimism=1.0)
+
+
+def test_pessimism_takes_deviations_off_the_fitness(tmp_path: Path):
+    plain, careful = (save_dream(tmp_path / name) for name in ("plain", "careful"))
+    first = train(plain, max_generations=1).history[0]
+    lowered = train(careful, pessimism=2.0, max_generations=1).history[0]
+    assert lowered["mean"] < first["mean"], "the same candidates in the same dreams"
+    with pytest.raises(ConfigError, match="pessimism=-1"):
+        train(plain, pessimism=-1)
+
+
+@pytest.mark.parametrize("use_cell", [False, True])
+def test_the_space_is_whitened_with_what_m_makes_of_real_sequences(use_cell: bool):
+    cell, starts = MDRNNCell(LATENTS, 2, HIDDENS, 2), some_starts()
+    states = states_of_starts(cell, starts)
+    n, width = starts.warm_mu.shape[:2]
+    assert states.shape == (n * (width - width // 4), LATENTS + 2 * HIDDENS)
+    with torch.no_grad():
+        h, c = cell.get_init_hidden(n)
+        for t in range(3):
+            h, c = cell.next_hidden(*(torch.from_numpy(x[:, t]) for x in (starts.warm_actions, starts.warm_mu)), (h, c))
+    wanted = torch.cat([torch.from_numpy(starts.warm_mu[:, 3]), h, c], -1).numpy()
+    at = (3 - width // 4) * n
+    np.testing.assert_allclose(states[at : at + n], wanted, atol=1e-6)
+
+
+def test_c_may_see_the_cell_and_have_no_bias(tmp_path: Path):
+    logdir = save_dream(tmp_path)
+    train(logdir, use_cell=True, bias=False)
+    controller, _ = load_controller(logdir)
+    assert controller.use_cell and not controller.bias
+    assert evaluate_dream(logdir, RULES, 3, 0, time_limit=4, display=False)["steps"] == [4, 4, 4]
+
+
+def test_evolution_in_reality_goes_on_from_a_dreamed_controller(tmp_path: Path):
+    dreamed, real = save_dream(tmp_path / "dreamed"), save_dream(tmp_path / "real")
+    train(dreamed)
+    warm = {"warm_start": str(dreamed), "whitening_episodes": 2}
+    train_controller(config(real, **warm, max_generations=1, eval_every=1, sigma=1e-9))
+    one, other = (load_checkpoint(best_path(folder, "ctrl")) for folder in (dreamed, real))
+    assert other["trained_in"] == "reality"
+    for name, weight in one["state_dict"].items():
+        torch.testing.assert_close(other["state_dict"][name], weight, atol=1e-5, rtol=1e-5)
+    save_mdrnn(real, hiddens=HIDDENS)
+    other_m = save_dream(tmp_path / "other", hand_made(GOALS))
+    with pytest.raises(CheckpointError, match="has other weights than"):
+        train_controller(config(other_m, **warm))
+    with pytest.raises(ConfigError, match="needs components"):
+        train_controller(config(real, **{**warm, "components": 0}))
+
+
+def test_another_folder_gets_copies_of_v_m_and_the_starts(tmp_path: Path):
+    logdir = save_dream(tmp_path / "run")
+    out = prepare(logdir, out=tmp_path / "t115")
+    for path in (best_path(logdir, "vae"), best_path(logdir, "mdrnn"), starts_path(logdir)):
+        assert (out / path.relative_to(logdir)).read_bytes() == path.read_bytes()
+    assert prepare(logdir, out=out) == out
+    save_dream(tmp_path / "run", hand_made(GOALS))
+    with pytest.raises(ConfigError, match="is another one than"):
+        prepare(logdir, out=out)
+
+
+def test_missing_starts_are_named(tmp_path: Path):
+    logdir = save_dream(tmp_path)
+    starts_path(logdir).unlink()
+    with pytest.raises(DataError, match="give --data_dir"):
+        prepare(logdir)
+    with pytest.raises(DataError, match="--data_dir"):
+        train(logdir)

@@ -1,0 +1,76 @@
+"""What a run of evolution begins with: C's architecture, the space about an earlier run, the first mean."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from world_models.configs.wm_config import WMControllerConfig
+from world_models.envs.registry import env_spec, make_gym
+from world_models.errors import CheckpointError, ConfigError
+from world_models.evolution.parameters import PlainSpace, Space
+from world_models.models.controller import Controller
+from world_models.models.load import load_cell, load_vae
+from world_models.training.controller_settings import ControllerSettings
+from world_models.training.refit import refitted_space
+from world_models.types import DoubleArray
+
+_LOG = logging.getLogger(__name__)
+
+
+def make_template(config: WMControllerConfig, settings: ControllerSettings) -> Controller:
+    """A controller of the sizes of the V and M that are there, whatever the config's defaults say.
+
+    Raises:
+        CheckpointError: V or M is missing, or the config's latent or action size is not theirs.
+    """
+    vae, cell = load_vae(config.logdir), load_cell(config.logdir)
+    for name, mine, theirs in (
+        ("latent_size", config.latent_size, vae.latent_size),
+        ("action_size", config.action_size, cell.actions),
+    ):
+        if mine != theirs:
+            raise CheckpointError(
+                f"{name}={mine} in the controller's config, but V and M in {config.logdir} have {theirs}: "
+                f"set {name}={theirs}, or train them again."
+            )
+    if config.hidden_size != cell.hiddens:
+        _LOG.warning(
+            "hidden_size=%d in the controller's config, M's checkpoint has %d: %d is used.",
+            config.hidden_size,
+            cell.hiddens,
+            cell.hiddens,
+        )
+    hidden = cell.hiddens if settings.use_hidden else 0
+    more = {"use_cell": settings.use_cell, "bias": settings.bias}
+    return Controller(vae.latent_size, hidden, cell.actions, settings.hidden_layers, **more)
+
+
+def earlier_space(logdir: str | Path, env_id: str, settings: ControllerSettings, template: Controller) -> Space:
+    """The space about the controller of the run `settings.start_from`, refitted to V and M in `logdir`."""
+    env = make_gym(env_id)
+    actions = env_spec(env_id).adapter(env.action_space)
+    env.close()
+    return refitted_space(logdir, settings.start_from, settings.driving, settings.components, template, actions)
+
+
+def first_mean(space: Space, template: Controller, settings: ControllerSettings, seed: int) -> DoubleArray:
+    """Where the search begins, (P,): zeros but for `first_bias`; `seed` draws the weights of an MLP.
+
+    Raises:
+        ConfigError: `first_bias` is not of the actions' size.
+    """
+    mean = np.zeros(space.size)
+    if isinstance(space, PlainSpace) and settings.hidden_layers:
+        # With every weight at zero an MLP's first layers would do nothing.
+        mean = np.random.default_rng(seed).standard_normal(space.size) * 0.1
+    bias = settings.first_bias
+    if bias and len(bias) != template.action_size:
+        raise ConfigError(
+            f"first_bias has {len(bias)} numbers, C has {template.action_size} actions: give one an action."
+        )
+    if bias:
+        mean[-len(bias) :] = bias  # in every space the last numbers are the output layer's bias
+    return mean
