@@ -40,7 +40,7 @@ lint: install-dev
 types: install-dev
 	$(BIN)/mypy
 
-bench: install-dev  ## the benchmarks (quarter of an hour, nothing else running); writes benchmarks/RESULTS.md
+bench: install-dev browser  ## the benchmarks (quarter of an hour, nothing else running); writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.run_all $(ARGS)
 
 install: $(VENV)/.stamp-run  ## the virtual environment with what `make run` needs

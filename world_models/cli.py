@@ -11,6 +11,7 @@ from world_models.rollout.driver import BACKENDS
 from world_models.training.arguments import add_training_flags, resolve
 from world_models.training.dream_flags import add_dream_command
 from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
+from world_models.training.pack import pack_run
 from world_models.training.pipeline import require_run
 from world_models.training.report_stage import add_report_flags, report_run
 from world_models.training.rounds import Run
@@ -68,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="one HTML page of a run")
     add_report_flags(report)
     report.set_defaults(work=_report)
-    add_export(commands.add_parser("export", help="ONNX graphs, or the page to dream in"), run_recipe)
+    export = commands.add_parser("export", help="ONNX graphs, the page to dream in, or a run to pass on")
+    add_export(export, run_recipe, pack_run)
     watching = commands.add_parser("watch", help="see the trained agent drive, and what V sees and M dreams")
     add_watch_flags(watching, EVALUATION_SEED)
     watching.set_defaults(work=_watch)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.small_runs import save_run
+from world_models.cli import main
 from world_models.datasets.latents import vae_fingerprint
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.load import load_cell, load_controller, load_vae
@@ -55,3 +56,10 @@ def test_a_run_without_all_stages_and_a_folder_in_use_are_refused(run: Path, tmp
     with pytest.raises(CheckpointError, match=r"ctrl.best\.tar does not exist"):
         pack_run(run, tmp_path / "pack")
     assert not (tmp_path / "pack").exists()
+
+
+def test_the_command_line_lists_what_it_wrote(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "run", "--logdir", str(run), "--out", str(tmp_path / "pack")]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{stage}/best.tar: " in said for stage in ("vae", "mdrnn", "ctrl"))
+    assert main(["export", "run", "--logdir", str(run), "--out", str(tmp_path / "pack")]) == 2

@@ -1,9 +1,10 @@
-"""`world-models export onnx|web`: flags and what is printed."""
+"""`world-models export onnx|web|run`: flags and what is printed."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 from world_models.rollout.driver import BACKENDS, Recipe
 from world_models.web.export import export_onnx
@@ -12,8 +13,14 @@ from world_models.web.site import export_site
 _WITHOUT = {"vae": "no V: encoder, decoder", "mdrnn": "no M: memory", "ctrl": "no C: controller"}
 
 
-def add_export(parser: argparse.ArgumentParser, run_recipe: Callable[..., Recipe]) -> None:
-    """The two exports; `run_recipe` makes a trained run's recipe (it stands in a layer above this one)."""
+def add_export(parser: argparse.ArgumentParser, run_recipe: Callable[..., Recipe], pack: Callable[..., Any]) -> None:
+    """The exports; what makes a trained run's recipe and what packs a run stand in a layer above this one.
+
+    Args:
+        parser: Of `export`.
+        run_recipe: (logdir, env, backend) -> Recipe.
+        pack: (logdir, out) -> what was written, with `folder` and `sizes`.
+    """
     kinds = parser.add_subparsers(dest="kind", required=True)
     graphs = kinds.add_parser("onnx", help="encoder, decoder, memory and controller as .onnx files")
     page = kinds.add_parser("web", help="a static page on which one drives inside the dream")
@@ -26,12 +33,20 @@ def add_export(parser: argparse.ArgumentParser, run_recipe: Callable[..., Recipe
     page.add_argument("--seed", type=int, default=10_000, help="of the first episode that is driven (10000)")
     page.add_argument("--backend", choices=BACKENDS, default="auto", help="which drawing of the environment (auto)")
     page.set_defaults(work=lambda args: _export_web(args, run_recipe))
+    run = kinds.add_parser("run", help="what is used of a run, small, to pass on")
+    run.add_argument("--logdir", required=True, help="the run's folder")
+    run.add_argument("--out", required=True, metavar="DIR", help="a new folder")
+    run.set_defaults(work=lambda args: _list(pack(args.logdir, args.out)))
+
+
+def _list(written: Any) -> None:
+    for name, size in written.sizes.items():
+        print(f"{written.folder / name}: {_megabytes(size)}")
 
 
 def _export_onnx(args: argparse.Namespace) -> None:
     export = export_onnx(args.logdir, args.out, args.env)
-    for name, size in export.sizes.items():
-        print(f"{export.folder / name}: {_megabytes(size)}")
+    _list(export)
     for stage in export.missing:
         print(f"not exported, as {args.logdir} has {_WITHOUT[stage]}")
 
