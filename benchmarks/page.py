@@ -18,7 +18,8 @@ import torch
 
 from benchmarks.common import interleaved, rate_of, report
 from benchmarks.networks import ACTIONS, HIDDENS, LATENTS, controllers, save_networks
-from tests.web_page import Visit, chromium, served, visit
+from tests.chromium import chromium
+from tests.web_page import Visit, served, visit
 from world_models.models.controller import Controller, load_parameters
 from world_models.training.evaluation import run_recipe
 from world_models.utils.run_dir import best_path, save_checkpoint

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-import pytest
 import torch
 from gymnasium import spaces
 
@@ -39,14 +37,6 @@ LATENTS, HIDDENS, GAUSSIANS = 8, 16, 3
 SEED, STARTS, STEPS, WARM_UP = 10_000, 2, 40, 10
 SIDEWAYS = "tests.web_page:SmallTakeCover-v0"
 # Nothing of the browser's own may reach for the network, and no sandbox is needed for pages of ours.
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 class SidewaysEnv(SteerEnv):
@@ -110,23 +100,6 @@ def served(folder: Path) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """The system's Chromium or Chrome, else Playwright's own; without any the test is skipped and says so."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    path = next((name for name in found if name), None)
-    with sync_api.sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        except sync_api.Error as error:
-            pytest.skip(f"no Chromium starts here (`make browser` installs one): {str(error).splitlines()[0]}")
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @dataclass

@@ -9,7 +9,6 @@ pictures of docs/images are taken anew of that run:
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.chromium import chromium
 from tests.doubles import make_rollouts, noise_rollout
 from tests.small_runs import save_controller, save_mdrnn, save_vae
 from world_models.report import write_report
@@ -28,20 +28,14 @@ from world_models.types import Episode, EpisodeResult
 from world_models.utils.run_dir import JsonlLog, log_path
 
 torch.set_num_threads(1)
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SCREENS = {"desktop": (1280, 1600), "phone": (390, 844)}
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed here")
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=QUIET)
-        yield browser
-        browser.close()
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +68,9 @@ def screen(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def page(chromium: Any, report: Path, screen: str) -> Iterator[Any]:
+def page(browser: Any, report: Path, screen: str) -> Iterator[Any]:
     width, height = SCREENS[screen]
-    opened = chromium.new_page(viewport={"width": width, "height": height}, color_scheme="light")
+    opened = browser.new_page(viewport={"width": width, "height": height}, color_scheme="light")
     opened.said = []
     opened.asked = []
     opened.on("console", lambda message: opened.said.append(message.text))

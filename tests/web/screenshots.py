@@ -12,7 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from tests.web_page import chromium, served, visit
+from tests.chromium import chromium
+from tests.web_page import served, visit
 
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}

@@ -16,6 +16,7 @@ import json
 import torch
 from PIL import Image
 
+from tests.chromium import chromium
 from tests.web_page import (
     LATENTS,
     SEED,
@@ -23,7 +24,6 @@ from tests.web_page import (
     WARM_UP,
     Opened,
     Visit,
-    chromium,
     latents,
     manifest_of,
     random_site,

@@ -14,8 +14,9 @@ import pytest
 pytest.importorskip("onnx", reason="the extra `web` is not installed")
 pytest.importorskip("onnxscript", reason="the extra `web` is not installed")
 
+from tests.chromium import chromium
 from tests.small_envs import PICK
-from tests.web_page import SIDEWAYS, Opened, Visit, chromium, latents, random_run, random_site, served, visit
+from tests.web_page import SIDEWAYS, Opened, Visit, latents, random_run, random_site, served, visit
 from world_models.models.load import load_cell
 from world_models.web.graphs import memory_graph
 from world_models.web.onnx_files import onnx_bytes
