@@ -37,6 +37,12 @@ def test_v_is_half_as_large_and_m_and_c_are_as_they_were(run: Path, tmp_path: Pa
     assert not list(pack.folder.rglob("checkpoint.tar"))
 
 
+def test_m_is_rounded_where_that_is_asked_for(run: Path, tmp_path: Path) -> None:
+    pack_run(run, tmp_path / "pack", half_memory=True)
+    for mine, theirs in zip(load_cell(run).parameters(), load_cell(tmp_path / "pack").parameters(), strict=True):
+        assert torch.equal(mine.to(torch.bfloat16).float(), theirs) and not torch.equal(mine, theirs)
+
+
 def test_m_names_the_v_that_it_is_packed_with(run: Path, tmp_path: Path) -> None:
     path = best_path(run, "mdrnn")
     memory = load_checkpoint(path)

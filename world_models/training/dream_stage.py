@@ -24,7 +24,7 @@ from world_models.training.latent_stage import latent_source, read_or_make, writ
 from world_models.training.train_controller import ControllerResult, evolve
 from world_models.types import Episode, EpisodeResult
 from world_models.utils.progress import Progress
-from world_models.utils.run_dir import best_path, load_checkpoint
+from world_models.utils.run_dir import best_path, load_checkpoint, log_path
 from world_models.utils.versions import versions
 
 _LANES = 256
@@ -150,6 +150,10 @@ def prepare(logdir: str | Path, data_dir: str | None = None, out: str | Path | N
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             shutil.copyfile(source, target)
+    for stage in ("vae", "mdrnn"):  # how they came to be, for the report
+        log = log_path(logdir, stage)
+        if log.is_file():
+            shutil.copyfile(log, log_path(out, stage))
     return Path(out)
 
 

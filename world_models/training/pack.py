@@ -23,15 +23,16 @@ class Pack:
     sizes: dict[str, int]
 
 
-def pack_run(logdir: str | Path, out: str | Path) -> Pack:
-    """Copies a run's best.tar files, logs and summary; V's weights as bfloat16, half their size.
+def pack_run(logdir: str | Path, out: str | Path, half_memory: bool = False) -> Pack:
+    """Copies a run's best.tar files, logs and figures; V's weights as bfloat16, half their size.
 
-    V's encoder computes in bfloat16 anyway where a machine is faster at it (`models.agent`). M and C stay
-    float32: M's errors would add up over an episode.
+    V's encoder computes in bfloat16 anyway where a machine is faster at it (`models.agent`). M's errors add up
+    over an episode: it is rounded only where that is asked for. Score what was packed, not what it was made from.
 
     Args:
         logdir: The run, with V, M and C.
         out: A new folder.
+        half_memory: M's weights as bfloat16, too.
 
     Raises:
         CheckpointError: A stage is missing.
@@ -44,22 +45,23 @@ def pack_run(logdir: str | Path, out: str | Path) -> Pack:
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"--out {folder} is not empty: name a new folder, or remove it first.")
     for stage in STAGES:
-        save_checkpoint(best_path(folder, stage), _packed(load_checkpoint(best_path(source, stage)), stage))
+        checkpoint = load_checkpoint(best_path(source, stage))
+        rounded = stage == "vae" or (stage == "mdrnn" and half_memory)
+        save_checkpoint(best_path(folder, stage), _halved(checkpoint) if rounded else checkpoint)
         if log_path(source, stage).is_file():
             shutil.copyfile(log_path(source, stage), log_path(folder, stage))
     _say_rounded_vae(folder)
-    for path in (source / "summary.json", source / "settings.json", source / "mdrnn" / "starts.npz"):
-        if path.is_file():
-            shutil.copyfile(path, folder / path.relative_to(source))
+    for name in ("summary.json", "evaluation.json", "settings.json", "rounds.json"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return Pack(folder, {str(path.relative_to(folder)): path.stat().st_size for path in files})
 
 
-def _packed(checkpoint: dict[str, Any], stage: str) -> dict[str, Any]:
-    if stage != "vae":
-        return checkpoint
-    weights = {name: weight.to(torch.bfloat16) for name, weight in checkpoint["state_dict"].items()}
-    return checkpoint | {"state_dict": weights}
+def _halved(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    return checkpoint | {
+        "state_dict": {name: weight.to(torch.bfloat16) for name, weight in checkpoint["state_dict"].items()}
+    }
 
 
 def _say_rounded_vae(folder: Path) -> None:

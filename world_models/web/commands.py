@@ -19,7 +19,7 @@ def add_export(parser: argparse.ArgumentParser, run_recipe: Callable[..., Recipe
     Args:
         parser: Of `export`.
         run_recipe: (logdir, env, backend) -> Recipe.
-        pack: (logdir, out) -> what was written, with `folder` and `sizes`.
+        pack: (logdir, out, half_memory) -> what was written, with `folder` and `sizes`.
     """
     kinds = parser.add_subparsers(dest="kind", required=True)
     graphs = kinds.add_parser("onnx", help="encoder, decoder, memory and controller as .onnx files")
@@ -36,7 +36,8 @@ def add_export(parser: argparse.ArgumentParser, run_recipe: Callable[..., Recipe
     run = kinds.add_parser("run", help="what is used of a run, small, to pass on")
     run.add_argument("--logdir", required=True, help="the run's folder")
     run.add_argument("--out", required=True, metavar="DIR", help="a new folder")
-    run.set_defaults(work=lambda args: _list(pack(args.logdir, args.out)))
+    run.add_argument("--half_memory", action="store_true", help="M's weights as bfloat16, as V's always are")
+    run.set_defaults(work=lambda args: _list(pack(args.logdir, args.out, args.half_memory)))
 
 
 def _list(written: Any) -> None:
