@@ -65,8 +65,21 @@ def resume(job: FitJob, scheduler: ReduceLROnPlateau, stopping: EarlyStopping) -
     stopping.patience = job.early_stopping_patience
     position = Position(*(stored[name] for name in ("epoch", "best_epoch", "best_loss")))
     _complete_best(stored, position, best)
+    if position.epoch < job.num_epochs and _other_data(stored, job):
+        _LOG.warning(
+            "%s: trained on other rollouts than before: the best epoch is chosen among those to come", job.stage
+        )
+        position.best_epoch, position.best_loss = 0, math.inf
+        scheduler.best = stopping.best = math.inf
+        scheduler.num_bad_epochs = stopping.num_bad_epochs = 0
     _LOG.info("%s: goes on after epoch %d of %d (%s)", job.stage, position.epoch, job.num_epochs, path)
     return position
+
+
+def _other_data(stored: Mapping[str, Any], job: FitJob) -> bool:
+    """Losses on other rollouts do not compare: on harder ones no epoch would ever be better than the old best."""
+    mine = job.facts.get("data_fingerprint")
+    return mine is not None and stored.get("data_fingerprint", mine) != mine
 
 
 def _load_model(job: FitJob, path: Path) -> dict[str, Any]:
