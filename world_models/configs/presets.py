@@ -111,7 +111,7 @@ PRESETS: dict[str, Preset] = {
             "first_bias": (0.0, -0.7, 0.0),
             "first_horizon": 300,
             "horizon_growth": 1.2,
-            "max_env_steps": 330_000,
+            "max_env_steps": 600_000,
             # Only a machine much slower than two cores of 2026 meets this cap; its run is then not repeatable.
             "max_seconds": 640.0,
             "eval_every": 14,
