@@ -58,7 +58,7 @@ class EnvSpec:
 def _stop_drawing_car_racing(env: gymnasium.Env[Any, Any]) -> None:
     # Of a step's time 98 % is the picture (Gymnasium 1.4); physics, rewards and ends do not look at it.
     black = np.zeros((96, 96, 3), np.uint8)
-    env.unwrapped._render = lambda mode: black  # type: ignore[attr-defined]
+    env.unwrapped._render = lambda mode: black.copy()  # type: ignore[attr-defined]
 
 
 def _redraw_car_racing(env: gymnasium.Env[Any, Any]) -> None:
