@@ -111,7 +111,8 @@ PRESETS: dict[str, Preset] = {
             "first_bias": (0.0, -0.7, 0.0),
             "first_horizon": 300,
             "horizon_growth": 1.2,
-            "max_env_steps": 600_000,
+            "max_env_steps": 450_000,
+            "phases": [{"sigma": 0.08, "pop_size": 16, "samples": 4, "env_steps": 250_000}],
             # Only a machine much slower than two cores of 2026 meets this cap; its run is then not repeatable.
             "max_seconds": 640.0,
             "eval_every": 14,
