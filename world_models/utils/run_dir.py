@@ -215,7 +215,7 @@ class JsonlLog:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Appends one line, a number that is not finite as null; drops a line cut by a crash first."""
-        line = json.dumps(_json_value(record), allow_nan=False)
+        line = json.dumps(json_value(record), allow_nan=False)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._drop_cut_line()
         with self.path.open("a", encoding="utf-8") as stream:
@@ -240,15 +240,16 @@ class JsonlLog:
                 stream.truncate(content.rfind(b"\n") + 1)
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """`value` in what JSON has: arrays as lists, a number that is not finite as null."""
     if isinstance(value, torch.Tensor | np.ndarray):
-        return _json_value(value.tolist())
+        return json_value(value.tolist())
     if isinstance(value, np.generic):
-        return _json_value(value.item())
+        return json_value(value.item())
     if isinstance(value, Mapping):
-        return {str(key): _json_value(item) for key, item in value.items()}
+        return {str(key): json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_json_value(item) for item in value]
+        return [json_value(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

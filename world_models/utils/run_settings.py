@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from world_models.errors import DataError
+from world_models.utils.run_dir import json_value
 from world_models.utils.versions import versions
 
 FILE_NAME = "settings.json"
@@ -29,11 +30,11 @@ def write_settings(logdir: str | os.PathLike[str], part: str, values: Mapping[st
         DataError: the file that is there is not JSON.
     """
     path = Path(logdir) / FILE_NAME
-    kept = {name: value for name, value in values.items() if name not in _LEFT_OUT}
+    kept = {name: json_value(value) for name, value in values.items() if name not in _LEFT_OUT}
     content = {**read_settings(logdir), part: {**kept, "versions": versions()}}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(content, indent=2, default=str, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(temporary, path)
     return path
 
