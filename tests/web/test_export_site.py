@@ -256,6 +256,9 @@ def test_the_score_and_the_terminals_are_the_runs_own(tmp_path: Path) -> None:
     (run / "summary.json").write_text(json.dumps({"trained": evaluated}), "utf-8")
     told = small_export(run, tmp_path / "site", page)
     assert told["score"] == {"mean": 11.0, "std": 2.0, "episodes": 16}
+    (run / "evaluation.json").write_text(json.dumps(evaluated | {"mean": 9.0, "episodes": 100}), "utf-8")
+    told = small_export(run, tmp_path / "site", page)
+    assert told["score"] == {"mean": 9.0, "std": 2.0, "episodes": 100}
 
 
 @pytest.mark.usefixtures("no_graphs")

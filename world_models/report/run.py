@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from world_models.report.episode import FilmedEpisode
 from world_models.types import Rollout, UInt8Array
 from world_models.utils.run_dir import STAGES, best_path, load_checkpoint, log_path, read_jsonl
 from world_models.utils.run_settings import read_settings
+from world_models.utils.scores import json_object, read_scores
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 Log = list[dict[str, Any]]
@@ -96,41 +96,13 @@ def read_run(
     )
 
 
-def read_scores(root: Path) -> Mapping[str, Any]:
-    """summary.json, with evaluation.json's score as the trained agent's where there is one; {} without either.
-
-    Raises:
-        DataError: one of them is no JSON object.
-    """
-    summary = dict(_object(root / "summary.json", "evaluate again, or remove the file"))
-    score = _object(root / "evaluation.json", "write it anew with evaluate --json")
-    if "mean" in score:
-        summary["trained"] = score
-        summary.setdefault("backend", score.get("backend", "not recorded"))
-        summary.setdefault("env", score.get("env"))
-    return summary
-
-
-def _object(path: Path, mend: str) -> Mapping[str, Any]:
-    """The JSON object in a file; {} where there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path}: this is not JSON ({error}); {mend}.") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: a JSON object is needed, got a {type(content).__name__}; {mend}.")
-    return content
-
-
 def _facts(root: Path, stage: str) -> dict[str, Any]:
     stored = load_checkpoint(best_path(root, stage))
     return {name: value for name, value in stored.items() if isinstance(value, str | int | float | list | tuple)}
 
 
 def _rounds(root: Path) -> tuple[tuple[Mapping[str, Any], Log], ...]:
-    records = _object(root / "rounds.json", "remove the file").get("rounds", [])
+    records = json_object(root / "rounds.json", "remove the file").get("rounds", [])
     if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):
         raise DataError(f"{root / 'rounds.json'}: its rounds are no list of objects; remove the file.")
     return tuple((each, read_jsonl(log_path(root / f"round_{each.get('round')}", "ctrl"))) for each in records)

@@ -10,9 +10,10 @@ from typing import Any
 from world_models.errors import CheckpointError, ConfigError, EnvironmentNameError, MissingDependencyError
 from world_models.report import write_report
 from world_models.report.episode import FilmedEpisode, film
-from world_models.report.run import read_run, read_scores
+from world_models.report.run import read_run
 from world_models.training.evaluation import EVALUATION_SEED, median_episode, run_recipe
 from world_models.utils.run_dir import STAGES, best_path
+from world_models.utils.scores import read_scores
 
 
 def report_run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ from gymnasium.spaces import Discrete
 
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import make_gym
-from world_models.errors import DataError
 from world_models.utils.run_dir import best_path, load_checkpoint
+from world_models.utils.scores import read_scores
 
 _DEFAULT_FPS = 30
 _KINDS = {"CarRacing": "car", "TakeCover": "sideways"}
@@ -72,18 +71,13 @@ def knows_terminals(logdir: str | Path) -> bool:
 def score(logdir: str | Path) -> dict[str, Any] | None:
     """What the trained agent reaches: mean, std, episodes.
 
-    It is the evaluation's, where the run has a `summary.json`; else what evolution measured for its best
-    candidate, of which no spread was kept (std and episodes are None); else None.
+    It is the evaluation's, where the run has one (`utils.scores`); else what evolution measured for its
+    best candidate, of which no spread was kept (std and episodes are None); else None.
 
     Raises:
-        DataError: `summary.json` is not JSON.
+        DataError: the evaluation's file is not JSON.
     """
-    path = Path(logdir) / "summary.json"
-    try:
-        summary = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise DataError(f"{path}: this is not JSON ({error}); evaluate again, or remove the file.") from error
-    trained = summary.get("trained") if isinstance(summary, dict) else None
+    trained = read_scores(Path(logdir)).get("trained")
     if isinstance(trained, dict) and "mean" in trained:
         return {key: trained.get(key) for key in ("mean", "std", "episodes")}
     mean = load_checkpoint(best_path(logdir, "ctrl")).get("return_mean")
