@@ -178,11 +178,11 @@ def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once(tmp_path: Path)
 
 
 def test_on_other_rollouts_the_best_is_chosen_anew(tmp_path: Path) -> None:
-    fit(scripted_job(tmp_path, [3.0, 2.0], facts={"data_fingerprint": "easy"}))
-    result = fit(scripted_job(tmp_path, [9.0, 8.0, 0.0, 0.0], facts={"data_fingerprint": "hard"}))
+    fit(scripted_job(tmp_path, [3.0, 2.0], facts={"data_contents": "easy"}))
+    result = fit(scripted_job(tmp_path, [9.0, 8.0, 0.0, 0.0], facts={"data_contents": "hard"}))
     assert (result.best_epoch, result.best_loss) == (4, 8.0)
     assert load_checkpoint(best_path(tmp_path, "vae"))["epoch"] == 4
-    assert fit(scripted_job(tmp_path, [0.0] * 4, facts={"data_fingerprint": "more"})).best_loss == 8.0
+    assert fit(scripted_job(tmp_path, [0.0] * 4, facts={"data_contents": "more"})).best_loss == 8.0
 
 
 def test_noreload_starts_anew(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class FrameCache:
         actions: (N, A) float32; `rewards`, `terminals`: (N,) float32; read-only memory maps.
         lengths: (E,) int64; `offsets` likewise.
         fingerprint: hexadecimal; equal exactly when the same files lie in the same order.
+        contents: hexadecimal; of names and lengths alone, so that a copy of the folder has the same.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path], names: Sequence[str], index: CacheIndex) -> None:
@@ -47,6 +48,7 @@ class FrameCache:
         self.terminals: FloatArray = map_part(folder, "terminals", index)
         told = "\n".join(f"{entry.name} {entry.size} {entry.mtime_ns} {entry.length}" for entry in entries)
         self.fingerprint = hashlib.sha256(told.encode()).hexdigest()
+        self.contents = hashlib.sha256("\n".join(f"{e.name} {e.length}" for e in entries).encode()).hexdigest()
 
     @classmethod
     def open(

@@ -78,8 +78,8 @@ def resume(job: FitJob, scheduler: ReduceLROnPlateau, stopping: EarlyStopping) -
 
 def _other_data(stored: Mapping[str, Any], job: FitJob) -> bool:
     """Losses on other rollouts do not compare: on harder ones no epoch would ever be better than the old best."""
-    mine = job.facts.get("data_fingerprint")
-    return mine is not None and stored.get("data_fingerprint", mine) != mine
+    mine = job.facts.get("data_contents")
+    return mine is not None and stored.get("data_contents", mine) != mine
 
 
 def _load_model(job: FitJob, path: Path) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def train_mdn_rnn(
         num_epochs=mdrnn_config.num_epochs,
         sizes=mdrnn.sizes,
         device=device,
-        facts={"vae_fingerprint": source.fingerprint, "data_fingerprint": source.cache.fingerprint}
+        facts={"vae_fingerprint": source.fingerprint, "data_contents": source.cache.contents}
         | goal.facts
         | ({"terminal_trained": True, "terminal_weight": weight} if ends else {}),
         scheduler_patience=mdrnn_config.scheduler_patience,
