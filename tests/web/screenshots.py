@@ -35,21 +35,28 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=110, help="dreamed before the picture is taken")
     parser.add_argument("--full", action="store_true", help="the whole page, not only what a screen shows")
     args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
     with served(args.site) as address, chromium() as browser:
-        for name, (context, driver) in SHOTS.items():
-            with visit(browser, address, reduced_motion="reduce", **context) as seen:
-                seen.dream("drive", driver)
-                seen.dream("begin", args.start, args.seed)
-                seen.walk(args.steps)
-                seen.page.get_by_role("button", name="Play", exact=True).click()
-                seen.page.mouse.move(0, 0)
-                seen.page.evaluate("scrollTo(0, 0)")
-                seen.page.wait_for_timeout(1100)
-                path = args.folder / f"{name}.png"
-                picture = Image.open(io.BytesIO(seen.page.screenshot(full_page=args.full)))
-                picture.convert("RGB").save(path, optimize=True)
-                print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+        for path in take(browser, address, args.folder, args.start, args.seed, args.steps, args.full):
+            print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def take(
+    browser: Any, address: str, folder: Path, start: int = 0, seed: int = 1, steps: int = 110, full: bool = False
+) -> list[Path]:
+    """Writes each of `SHOTS` of the page at `address` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (context, driver) in SHOTS.items():
+        with visit(browser, address, reduced_motion="reduce", **context) as seen:
+            seen.dream("drive", driver)
+            seen.dream("begin", start, seed)
+            seen.walk(steps)
+            seen.page.get_by_role("button", name="Play", exact=True).click()
+            seen.page.mouse.move(0, 0)
+            seen.page.evaluate("scrollTo(0, 0)")
+            seen.page.wait_for_timeout(1100)
+            picture = Image.open(io.BytesIO(seen.page.screenshot(full_page=full)))
+            picture.convert("RGB").save(folder / f"{name}.png", optimize=True)
+    return [folder / f"{name}.png" for name in SHOTS]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from tests.chromium import chromium
+from tests.web.screenshots import take
 from tests.web_page import (
     LATENTS,
     SEED,
@@ -201,3 +202,18 @@ def test_the_noise_is_xoshiros_and_normal(visitor: Visit) -> None:
     assert min(picks) >= 0 and max(picks) < 1 and abs(np.mean(picks) - 0.5) < 0.03
     assert abs(np.mean(normal)) < 0.03 and abs(np.std(normal) - 1) < 0.03
     assert abs(np.mean(np.abs(normal) > 1.96) - 0.05) < 0.01
+
+
+def test_its_pictures_are_taken_at_both_widths_and_in_both_colours(opened: Opened, tmp_path: Path) -> None:
+    taken = {path.stem: Image.open(path).convert("RGB") for path in take(*opened, tmp_path, steps=3)}
+    assert {name: picture.size for name, picture in taken.items()} == {
+        "page-desktop": (1280, 800),
+        "page-replay-dark": (1280, 800),
+        "page-phone": (780, 1688),
+        "page-phone-dark": (780, 1688),
+    }
+    corner = {name: sum(picture.getpixel((2, 2))) / 3 for name, picture in taken.items()}
+    assert min(corner["page-desktop"], corner["page-phone"]) > 200
+    assert max(corner["page-replay-dark"], corner["page-phone-dark"]) < 60
+    # The dream is drawn: its picture has many colours, an empty box would have one.
+    assert all(len(picture.resize((80, 80)).getcolors(6400)) > 200 for picture in taken.values())
