@@ -13,9 +13,9 @@ from world_models.envs.registry import env_spec
 from world_models.models.dream import PRECISIONS, REWARDS, STARTS, TERMINALS, DreamRules
 from world_models.models.load import load_cell
 from world_models.training.dream_stage import environment_of, evaluate_dream, prepare, train_in_dream
+from world_models.training.evaluation import EVALUATION_SEED
 from world_models.utils.device import resolve_device
 
-EVALUATION_SEED = 10_000
 # A preset's settings that are about real episodes, where steps cost something.
 _OF_REALITY = ("backend", "hopeless", "first_horizon", "max_env_steps", "max_seconds", "phases", "max_samples")
 _RULES = ("temperature", "deterministic", "terminal", "threshold", "starts", "reward", "reward_limit", "precision")

@@ -20,6 +20,7 @@ from world_models.models.load import load_controller, load_mdrnn
 from world_models.rollout.dream_driver import DreamRecipe
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.dream_run import DreamRun
+from world_models.training.evaluation import figures
 from world_models.training.latent_stage import latent_source, read_or_make, write_starts
 from world_models.training.train_controller import ControllerResult, evolve
 from world_models.types import Episode, EpisodeResult
@@ -94,15 +95,8 @@ def evaluate_dream(
 
 
 def _score(results: list[EpisodeResult], time_limit: int) -> dict[str, Any]:
-    returns = np.array([result.episode_return for result in results])
     return {
-        "mean": float(returns.mean()),
-        "std": float(returns.std()),
-        "min": float(returns.min()),
-        "max": float(returns.max()),
-        "returns": [float(r) for r in returns],
-        "steps": [int(result.steps) for result in results],
-        "seeds": [result.episode.seed for result in results],
+        **figures(results),
         "ended": sum(result.ended_by == "terminal" for result in results),
         "clamped": sum(result.clamped for result in results),
         "time_limit": time_limit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,20 @@ def run_recipe(
     )
 
 
+def figures(results: Sequence[EpisodeResult]) -> dict[str, Any]:
+    """What is told of scored episodes: their returns as mean, standard deviation and range, and each one."""
+    returns = np.array([result.episode_return for result in results])
+    return {
+        "mean": float(returns.mean()),
+        "std": float(returns.std()),
+        "min": float(returns.min()),
+        "max": float(returns.max()),
+        "returns": [float(r) for r in returns],
+        "steps": [int(result.steps) for result in results],
+        "seeds": [result.episode.seed for result in results],
+    }
+
+
 def evaluate_recipe(
     recipe: Recipe,
     episodes: int,
@@ -85,19 +100,12 @@ def evaluate_recipe(
             )
     finally:
         executor.close()
-    returns = np.array([result.episode_return for result in results])
     return {
         "env": recipe.env_name,
         "backend": backend,
         "policy": recipe.policy,
         "episodes": episodes,
-        "mean": float(returns.mean()),
-        "std": float(returns.std()),
-        "min": float(returns.min()),
-        "max": float(returns.max()),
-        "returns": [float(r) for r in returns],
-        "steps": [int(result.steps) for result in results],
-        "seeds": [seed + i for i in range(episodes)],
+        **figures(results),
         "time_limit": recipe.time_limit,
         "seconds": round(time.monotonic() - started, 1),
         "versions": versions(),
