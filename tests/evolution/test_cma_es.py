@@ -48,9 +48,14 @@ def test_the_mean_moves_towards_the_candidate_that_is_known_to_be_the_best():
     assert (search.mean @ candidates[5]) > 0
 
 
-@given(interrupted_after=st.integers(0, 7), seed=st.integers(0, 99), size=st.integers(1, 12))
+@given(
+    interrupted_after=st.integers(0, 7),
+    seed=st.integers(0, 99),
+    size=st.integers(1, 12),
+    rate=st.sampled_from([1.0, 0.3]),
+)
 @settings(max_examples=20)
-def test_a_search_that_is_taken_up_asks_exactly_what_an_uninterrupted_one_asks(interrupted_after, seed, size):
+def test_a_search_that_is_taken_up_asks_exactly_what_an_uninterrupted_one_asks(interrupted_after, seed, size, rate):
     def fitness(points):
         return -np.abs(points - 1).sum(-1)
 
@@ -62,19 +67,35 @@ def test_a_search_that_is_taken_up_asks_exactly_what_an_uninterrupted_one_asks(i
         return asked
 
     mean = np.linspace(0, 1, size)
-    straight = CmaEs(mean, 0.3, 6, seed)
+    straight = CmaEs(mean, 0.3, 6, seed, rate)
     expected = go(straight, 10)
-    first = CmaEs(mean, 0.3, 6, seed)
+    first = CmaEs(mean, 0.3, 6, seed, rate)
     go(first, interrupted_after)
     state = first.state_dict()
     first.ask()  # what a stopped generation asked for is asked for again
-    second = CmaEs(mean, 0.3, 6, seed)
+    second = CmaEs(mean, 0.3, 6, seed, rate)
     second.load_state_dict(state)
     assert second.generation == interrupted_after
     for one, other in zip(expected[interrupted_after:], go(second, 10 - interrupted_after), strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(straight.mean, second.mean)
     assert straight.sigma == second.sigma
+
+
+def test_the_mean_goes_as_much_of_its_way_as_its_rate_says():
+    moved = []
+    for rate in (1.0, 0.3):
+        search = CmaEs(TARGET / 2, 0.5, 8, seed=2, mean_rate=rate)
+        climb(search, 1)
+        moved.append(search.mean - TARGET / 2)
+    np.testing.assert_allclose(moved[1], 0.3 * moved[0], rtol=1e-9)
+
+
+def test_a_search_is_not_taken_up_with_another_rate_of_the_mean():
+    search = CmaEs(np.zeros(3), 0.5, 6, seed=3, mean_rate=0.5)
+    climb(search, 2)
+    with pytest.raises(CheckpointError, match=r"mean_rate=0\.5"):
+        CmaEs(np.zeros(3), 0.5, 6, seed=3).load_state_dict(search.state_dict())
 
 
 def test_its_state_goes_through_a_checkpoint_of_plain_tensors(tmp_path):

@@ -40,6 +40,7 @@ PHASES = [
     {"sigma": 0.05, "pop_size": 5, "samples": 3, "env_steps": 150},
     {"sigma": 0.02, "pop_size": 3, "samples": 4, "env_steps": 300},
 ]
+FRESH = [{**PHASES[0], "refresh": True, "mean_rate": 0.3}, PHASES[1]]
 
 
 def config(logdir: Path, **changes) -> WMControllerConfig:
@@ -185,6 +186,10 @@ def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_e
         ([{"sigma": 0.1}], "sigma, pop_size, samples, env_steps"),
         ([{**PHASES[0], "pop_size": 1}], "pop_size=1"),
         ([{**PHASES[0], "sigma": 0}], "sigma=0"),
+        ([{**PHASES[0], "samples": 1.5}], "samples=1.5"),
+        ([{**PHASES[0], "mean_rate": 1.5}], r"mean_rate=1\.5.*at most 1"),
+        ([{**PHASES[0], "refresh": 1}], "refresh=1"),
+        ([{**PHASES[0], "refresh": True}], "needs components"),
         ("all", "'all'"),
     ],
 )
@@ -203,6 +208,30 @@ def test_a_checkpoint_of_a_later_phase_is_not_resumed_without_it(new_run):
     train(logdir, max_env_steps=60, phases=PHASES, max_generations=None)
     with pytest.raises(CheckpointError, match="phase 3 of its evolution"):
         train(logdir, max_env_steps=60, phases=PHASES[:1], max_generations=None)
+
+
+def test_a_phase_in_a_new_space_begins_at_the_same_controller_and_counts_its_drives(new_run):
+    logdir = new_run()
+    space = {"components": 3, "whitening_episodes": 3, "eval_every": 100}
+    before = train(logdir, max_env_steps=60, max_generations=None, **space)
+    old = load_checkpoint(logdir / "ctrl" / "checkpoint.tar")
+    best = load_checkpoint(logdir / "ctrl" / "best.tar")["state_dict"]
+    fresh = [{**PHASES[0], "refresh": True, "mean_rate": 0.5, "env_steps": 20}]
+    other = new_run("other")
+    result = train(other, max_env_steps=60, max_generations=None, phases=fresh, **space)
+    new = load_checkpoint(other / "ctrl" / "checkpoint.tar")
+    assert not np.array_equal(new["space"]["components"], old["space"]["components"])
+    controller = Controller(LATENTS, HIDDENS, 2)
+    controller.load_state_dict(best)
+    np.testing.assert_allclose(new["space"]["offset"], flatten_parameters(controller.parameters()), rtol=1e-6)
+    count = len(before.history)
+    assert result.history[count - 1]["episodes"] == before.episodes + 3, "the episodes of the new space"
+    assert before.env_steps < result.history[count - 1]["env_steps"] <= before.env_steps + 3 * 6
+
+
+def test_a_mean_rate_that_cannot_be_is_named(new_run):
+    with pytest.raises(ConfigError, match=r"mean_rate is 0"):
+        train(new_run(), mean_rate=0)
 
 
 def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drives_others(new_run, monkeypatch):
@@ -237,6 +266,7 @@ def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drive
         (4, {"max_samples": 5, "wanted_f": 1e9}),
         (3, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
         (5, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
+        (5, {"max_env_steps": 60, "phases": FRESH, "max_generations": None, "components": 3, "whitening_episodes": 3}),
     ],
 )
 def test_a_run_that_ctrl_c_stopped_goes_on_as_if_it_had_not_been(new_run, monkeypatch, changes, stop_at_call):

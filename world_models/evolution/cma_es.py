@@ -27,14 +27,16 @@ class CmaEs:
         sigma: The first step size.
         pop_size: Candidates a generation, at least 2.
         seed: Of the search's own random generator.
+        mean_rate: Of the way that a generation would move the mean, the part it does (CMA-ES's c_m, Hansen 2016): with
+            noisy returns a smaller one averages over generations while the candidates stay as far apart.
     """
 
-    def __init__(self, mean: DoubleArray, sigma: float, pop_size: int, seed: int) -> None:
+    def __init__(self, mean: DoubleArray, sigma: float, pop_size: int, seed: int, mean_rate: float = 1.0) -> None:
         if pop_size < 2:
             raise ConfigError(f"pop_size={pop_size!r} cannot evolve: CMA-ES compares at least 2 candidates.")
         self._rng = np.random.default_rng(seed)
         self._start = np.asarray(mean, dtype=np.float64)
-        self._sigma0 = float(sigma)
+        self._sigma0, self._mean_rate = float(sigma), float(mean_rate)
         self._asked: list[DoubleArray] = []
         self._returns: list[DoubleArray] = []
         options = {
@@ -43,6 +45,7 @@ class CmaEs:
             "randn": lambda *shape: self._rng.standard_normal(shape),
             "verbose": -9,
             "CMA_diagonal": len(self._start) > DIAGONAL_ABOVE,
+            "CMA_cmean": mean_rate,
             "maxiter": np.inf,
         }
         with warnings.catch_warnings():
@@ -90,6 +93,7 @@ class CmaEs:
         return {
             "start": self._start,
             "sigma0": self._sigma0,
+            "mean_rate": self._mean_rate,
             "asked": np.stack(self._asked) if self._asked else np.zeros(shape),
             "returns": np.stack(self._returns) if self._returns else np.zeros(shape[:2]),
             "rng": json.dumps(self._rng.bit_generator.state),
@@ -102,6 +106,11 @@ class CmaEs:
             raise CheckpointError(
                 f"The saved search has {asked.shape[1]} candidates of {asked.shape[2]} parameters, this one "
                 f"{self.pop_size} of {len(self._start)}: resume with the same settings, or start anew with noreload."
+            )
+        if float(state.get("mean_rate", 1.0)) != self._mean_rate:
+            raise CheckpointError(
+                f"The saved search has mean_rate={float(state['mean_rate'])}, this one {self._mean_rate}: resume with "
+                "the same settings, or start anew with noreload."
             )
         if float(state["sigma0"]) != self._sigma0 or not np.array_equal(np.asarray(state["start"]), self._start):
             raise CheckpointError(

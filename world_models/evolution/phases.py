@@ -1,13 +1,14 @@
 """Phases of a search: it begins again from the best point it has, with smaller steps and more episodes.
 
 With noisy returns CMA-ES's own step size stays where it is instead of shrinking; what was found with wide steps is
-refined by a restart with narrow ones, whose smaller differences need more episodes a candidate.
+refined by a restart with narrow ones, whose smaller differences need more episodes a candidate or a slower mean.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -20,25 +21,50 @@ _KEPT = 24  # generations; their later half is few enough that the mean has not 
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase after the first: its step size, candidates, episodes a candidate, and budget of simulator steps."""
+    """A phase after the first.
+
+    Attributes:
+        sigma: Its first step size.
+        pop_size: Candidates a generation.
+        samples: Episodes a candidate.
+        env_steps: Its budget of simulator steps.
+        mean_rate: How far a generation moves the mean, of the way that CMA-ES would (its learning rate of the mean).
+        refresh: Whether the space is whitened anew, with what the best controller sees as it drives.
+    """
 
     sigma: float
     pop_size: int
     samples: int
     env_steps: int
+    mean_rate: float = 1.0
+    refresh: bool = False
 
     @classmethod
     def from_mapping(cls, values: Any) -> Phase:
         """Checked by name. Raises ConfigError with the field and its value."""
         names = [field.name for field in fields(cls)]
-        if not isinstance(values, Mapping) or sorted(values) != sorted(names):
-            raise ConfigError(f"phases has {values!r}: each phase is a table with {', '.join(names)}")
-        for name in names:
-            value, least = values[name], {"sigma": 0.0, "pop_size": 2}.get(name, 1)
-            kind = int | float if name == "sigma" else int
-            if isinstance(value, bool) or not isinstance(value, kind) or value < least or value == 0:
-                raise ConfigError(f"phases has {name}={value!r}: it must be a number above 0, pop_size at least 2")
-        return cls(float(values["sigma"]), values["pop_size"], values["samples"], values["env_steps"])
+        needed = [field.name for field in fields(cls) if field.default is MISSING]
+        if not isinstance(values, Mapping) or not set(needed) <= set(values) <= set(names):
+            raise ConfigError(
+                f"phases has {values!r}: each phase is a table with {', '.join(needed)} and, where "
+                f"wanted, {', '.join(name for name in names if name not in needed)}"
+            )
+        for name in values:
+            _check(name, values[name])
+        floats = {name: float(values[name]) for name in ("sigma", "mean_rate") if name in values}
+        return cls(**{**values, **floats})
+
+
+def _check(name: str, value: Any) -> None:
+    if name == "refresh":
+        if not isinstance(value, bool):
+            raise ConfigError(f"phases has {name}={value!r}: it must be true or false")
+        return
+    least, most = {"pop_size": 2}.get(name, 0), 1 if name == "mean_rate" else math.inf
+    kind = int | float if name in ("sigma", "mean_rate") else int
+    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most or value == 0:
+        limit = ", at most 1" if name == "mean_rate" else ", pop_size at least 2"
+        raise ConfigError(f"phases has {name}={value!r}: it must be a number above 0{limit}")
 
 
 class RecentMeans:

@@ -29,7 +29,17 @@ def _phases(extra: Mapping[str, Any]) -> tuple[Phase, ...]:
         raise ConfigError(f"phases is {values!r}, and must be a list of tables")
     if values and extra.get("max_env_steps") is None:
         raise ConfigError("phases needs max_env_steps, the budget of the phase before them; it is None")
-    return tuple(Phase.from_mapping(value) for value in values)
+    phases = tuple(Phase.from_mapping(value) for value in values)
+    if any(phase.refresh for phase in phases) and not extra.get("components"):
+        raise ConfigError("phases has refresh=True, which whitens a space anew: it needs components, and they are 0")
+    return phases
+
+
+def _mean_rate(extra: Mapping[str, Any]) -> float:
+    rate = number(extra, "mean_rate", 1.0)
+    if not 0 < rate <= 1:
+        raise ConfigError(f"mean_rate is {rate!r}, and must be above 0 and at most 1")
+    return rate
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class ControllerSettings:
         backend: Where candidates are evaluated: "auto", "redrawn", "envpool" or "gymnasium".
         device: Of V and M while driving.
         sigma: CMA-ES's first step size; 0 means 0.2 in the whitened space and 0.1 in the plain one.
+        mean_rate: How far a generation moves the mean, of the way that CMA-ES would.
         first_bias: C's bias in the first generation's mean, one number an action before squashing; empty:
             zeros. Less gas at first keeps more candidates on the road.
         components: Whitened principal components of [z, h] to search in; 0: C's own parameters.
@@ -75,6 +86,7 @@ class ControllerSettings:
     backend: str = "auto"
     device: str = "cpu"
     sigma: float = 0.0
+    mean_rate: float = 1.0
     first_bias: tuple[float, ...] = ()
     components: int = 0
     whitening_episodes: int = 24
@@ -113,6 +125,7 @@ class ControllerSettings:
             backend=choice(extra, "backend", BACKENDS),
             device=str(extra.get("device", "cpu")),
             sigma=number(extra, "sigma", 0.0),
+            mean_rate=_mean_rate(extra),
             first_bias=_numbers(extra, "first_bias"),
             components=whole(extra, "components", 0),
             whitening_episodes=whole(extra, "whitening_episodes", cls.whitening_episodes, 1),

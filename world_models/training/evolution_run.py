@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from world_models.envs.registry import canonical_id
 from world_models.errors import CheckpointError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
-from world_models.evolution.phases import RecentMeans
+from world_models.evolution.phases import Phase, RecentMeans
 from world_models.evolution.samples import SampleSize
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
@@ -28,7 +28,7 @@ from world_models.training.budget import Budget, Spent
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_setup import earlier_space, first_mean, make_template
 from world_models.training.warm_start import warm_space
-from world_models.training.whitening import states_of_noise
+from world_models.training.whitening import states_of_driving, states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
 from world_models.utils.progress import Progress
@@ -146,15 +146,34 @@ class EvolutionRun:
     def _begin_phase(self, number: int, start: DoubleArray, generations: int = 0) -> None:
         """A fresh search about `start`, phase 0 with the config's own settings; `generations` are behind it."""
         c, s = self.config, self.settings
-        phase = s.phases[number - 1] if number else None
-        sigma, pop_size, samples = (
-            (phase.sigma, phase.pop_size, phase.samples) if phase else (s.first_sigma, c.pop_size, c.n_samples)
-        )
+        phase = s.phases[number - 1] if number else Phase(s.first_sigma, c.pop_size, c.n_samples, 0, s.mean_rate)
         seed = self._seed("phase", number) if number else s.seed
         self.phase, self.earlier = number, generations
-        self.search = CmaEs(start, sigma, pop_size, seed)
-        self.samples = SampleSize(samples, s.max_samples, s.wanted_f)
+        self.search = CmaEs(start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
+        self.samples = SampleSize(phase.samples, s.max_samples, s.wanted_f)
         self.means = RecentMeans()
+
+    def _next_phase(self) -> None:
+        """From the best point, in a new space where the phase wants one."""
+        number = self.phase + 1
+        if self.settings.phases[number - 1].refresh:
+            self.space, drives = self._refreshed(number)
+            self.best_point = np.zeros(self.space.size)
+            self._count(drives)
+        self._begin_phase(number, self.best_point, self.generation)
+
+    def _refreshed(self, number: int) -> tuple[WhitenedSpace, list[EpisodeResult]]:
+        """The space whitened with what the best controller and its neighbours see, and their episodes."""
+        assert isinstance(self.recipe, Recipe)
+        rng = np.random.default_rng(self._seed("refresh", number))
+        episodes = self.settings.whitening_episodes
+        away = self.search.sigma * rng.uniform(size=(episodes, 1)) * rng.standard_normal((episodes, self.space.size))
+        best = self.space.to_parameters(self.best_point)
+        seeds = [self._seed("whitening", number, i) for i in range(episodes)]
+        drivers = self.space.to_parameters(self.best_point + away)
+        states, results = states_of_driving(self.recipe, drivers, seeds, self.settings.use_hidden)
+        space = WhitenedSpace.fit(states, self.settings.components, self.template.action_size, self.settings.bias)
+        return replace(space, offset=best), results
 
     @property
     def generation(self) -> int:
@@ -294,10 +313,11 @@ class EvolutionRun:
         if (generation + 1) % self.settings.eval_every == 0 or phase_over or self._over():
             record |= self._re_evaluate(points[int(returns.argmax())])
             self.seconds = before + time.monotonic() - started
+        if phase_over and self.phase < len(self.settings.phases):
+            self._next_phase()
+            self.seconds = before + time.monotonic() - started
         record |= {**self.totals, "seconds": round(self.seconds, 3)}
         self.history.append(record)
-        if phase_over and self.phase < len(self.settings.phases):
-            self._begin_phase(self.phase + 1, self.best_point, self.generation)
         self._save()
         self.log.write(record)
         return record
@@ -313,9 +333,12 @@ class EvolutionRun:
         results = evaluate(
             self.executor, episodes, parameters, time_limit=horizon, hopeless=hopeless, shard_size=self.shard_size
         )
+        self._count(results)
+        return results
+
+    def _count(self, results: list[EpisodeResult]) -> None:
         self.totals["episodes"] += len(results)
         self.totals["env_steps"] += sum(r.steps for r in results)
-        return results
 
     def _lengthen(self, results: list[EpisodeResult]) -> None:
         """Longer episodes once most candidates drive to the end of these."""
