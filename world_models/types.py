@@ -87,6 +87,8 @@ class EpisodeResult(NamedTuple):
     """How an episode ended: return (higher is better), steps, and what ended it.
 
     `clamped` is of dreams alone: how many entries of their latents had left the data's range and were put back.
+    `last_reward` is the last step's: an episode that was given up (`ended_by` "hopeless") would most likely have gone
+    on with it.
     """
 
     episode: Episode
@@ -94,3 +96,12 @@ class EpisodeResult(NamedTuple):
     steps: int
     ended_by: str  # "terminal" | "truncated" | "time_limit" | "hopeless"
     clamped: int = 0
+    last_reward: float = 0.0
+
+    def expected_return(self, time_limit: int) -> float:
+        """What the episode would have come to at `time_limit`: one that was given up earns its last reward until then.
+
+        Without this, giving up would pay: in CarRacing each step costs 0.1, driven or not.
+        """
+        given_up = self.ended_by == "hopeless"
+        return self.episode_return + (max(0, time_limit - self.steps) * self.last_reward if given_up else 0.0)

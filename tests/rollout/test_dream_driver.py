@@ -92,6 +92,7 @@ def test_hopeless_dreams_are_given_up(logdir: Path):
     full = DreamDriver(recipe(logdir, rules=never)).evaluate([Episode(0, 1)], candidates())[0]
     assert full.ended_by == "time_limit" and full.steps == 30
     assert result.ended_by == "hopeless" and 4 <= result.steps < 30
+    assert result.last_reward < 0 and result.expected_return(30) < result.episode_return
 
 
 @pytest.mark.parametrize(

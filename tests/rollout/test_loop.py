@@ -173,6 +173,20 @@ def test_an_episode_without_reward_for_long_is_given_up_and_a_reward_begins_the_
     assert (result.steps, result.ended_by) == (9, "time_limit")
 
 
+@pytest.mark.parametrize(("why", "expected"), [("hopeless", 5.0 - 0.1 * 60), ("terminal", 5.0), ("time_limit", 5.0)])
+def test_an_episode_that_was_given_up_is_worth_what_standing_still_would_have_come_to(why, expected):
+    result = EpisodeResult(Episode(0, 7), 5.0, 40, why, last_reward=-0.1)
+    assert result.expected_return(100) == pytest.approx(expected)
+    assert result.expected_return(30) == 5.0, "it is longer than that already"
+
+
+def test_a_result_knows_its_last_reward():
+    lanes = GymLanes("Counting-v0", 1)
+    (result,) = drive(lanes, CountingAgent(), [Episode(0, 7)], time_limit=4)
+    (shorter,) = drive(lanes, CountingAgent(), [Episode(0, 7)], time_limit=3)
+    assert result.last_reward == pytest.approx(result.episode_return - shorter.episode_return)
+
+
 class BrittleEnv(CountingEnv):
     """Breaks at its third step, if its seed is 12."""
 

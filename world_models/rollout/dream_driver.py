@@ -161,6 +161,7 @@ class _Shard:
         """Take a step in; why each lane's episode is over, as an index into `_REASONS`, 0 where it goes on."""
         rewards = step.rewards.cpu().numpy()
         self.returns += rewards
+        self.last_rewards = rewards
         self.steps += 1
         self.clamped += step.clamped.cpu().numpy()
         reasons = np.where(self.steps >= self.time_limit, 2, 0)
@@ -174,7 +175,8 @@ class _Shard:
         for lane in over:
             where = int(self.index[lane])
             told = (float(self.returns[lane]), int(self.steps[lane]), _REASONS[reasons[lane]])
-            self.results[where] = EpisodeResult(self.episodes[where], *told, int(self.clamped[lane]))
+            last = int(self.clamped[lane]), float(self.last_rewards[lane])
+            self.results[where] = EpisodeResult(self.episodes[where], *told, *last)
         self.index[over] = -1
         refilled = over[: len(self.waiting)]
         if refilled.size:

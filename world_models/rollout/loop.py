@@ -64,6 +64,7 @@ class _Board:
         self.returns = np.zeros(num_lanes)
         self.steps = np.zeros(num_lanes, np.int64)
         self.idle = np.zeros(num_lanes, np.int64)
+        self.last_rewards = np.zeros(num_lanes)
 
     def see(self, lanes: IntArray, native: UInt8Array, rows: int | None) -> None:
         self.frames[lanes] = resize_frames(native, rows=rows)
@@ -79,6 +80,7 @@ class _Board:
 
     def add(self, lanes: IntArray, rewards: FloatArray) -> None:
         self.returns[lanes] += rewards
+        self.last_rewards[lanes] = rewards
         self.steps[lanes] += 1
         self.idle[lanes] = np.where(rewards > 0, 0, self.idle[lanes] + 1)
 
@@ -139,7 +141,11 @@ def drive(
             lane = int(active[row])
             where = int(board.index[lane])
             result = EpisodeResult(
-                episodes[where], float(board.returns[lane]), int(board.steps[lane]), _REASONS[reasons[row]]
+                episodes[where],
+                float(board.returns[lane]),
+                int(board.steps[lane]),
+                _REASONS[reasons[row]],
+                last_reward=float(board.last_rewards[lane]),
             )
             results[where] = result
             for listener in listeners:

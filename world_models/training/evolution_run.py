@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from world_models.errors import CheckpointError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
 from world_models.evolution.phases import Phase, RecentMeans
+from world_models.evolution.predictive import predictive_space
 from world_models.evolution.samples import SampleSize
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
@@ -28,7 +29,7 @@ from world_models.training.budget import Budget, Spent
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_setup import earlier_space, first_mean, make_template
 from world_models.training.warm_start import warm_space
-from world_models.training.whitening import states_of_driving, states_of_noise
+from world_models.training.whitening import drives_of, states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
 from world_models.utils.progress import Progress
@@ -163,17 +164,16 @@ class EvolutionRun:
         self._begin_phase(number, self.best_point, self.generation)
 
     def _refreshed(self, number: int) -> tuple[WhitenedSpace, list[EpisodeResult]]:
-        """The space whitened with what the best controller and its neighbours see, and their episodes."""
+        """The space about the best controller that predicts how it and its neighbours drive, and their episodes."""
         assert isinstance(self.recipe, Recipe)
         rng = np.random.default_rng(self._seed("refresh", number))
         episodes = self.settings.whitening_episodes
         away = self.search.sigma * rng.uniform(size=(episodes, 1)) * rng.standard_normal((episodes, self.space.size))
-        best = self.space.to_parameters(self.best_point)
-        seeds = [self._seed("whitening", number, i) for i in range(episodes)]
         drivers = self.space.to_parameters(self.best_point + away)
-        states, results = states_of_driving(self.recipe, drivers, seeds, self.settings.use_hidden)
-        space = WhitenedSpace.fit(states, self.settings.components, self.template.action_size, self.settings.bias)
-        return replace(space, offset=best), results
+        seeds = [self._seed("whitening", number, i) for i in range(episodes)]
+        drives, results = drives_of(self.recipe, drivers, seeds, self.settings.use_hidden)
+        best = self.space.to_parameters(self.best_point)
+        return predictive_space(drives, self.settings.components, best, self.settings.bias), results
 
     @property
     def generation(self) -> int:
@@ -291,7 +291,7 @@ class EvolutionRun:
             horizon,
             self.settings.hopeless or None,
         )
-        each = np.array([r.episode_return for r in results]).reshape(samples, -1)
+        each = np.array([r.expected_return(horizon) for r in results]).reshape(samples, -1)
         returns = self._fitness(each)
         self.search.tell(points, returns)
         self.means.add(self.search.mean)
