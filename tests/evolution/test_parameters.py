@@ -51,7 +51,7 @@ def test_whitened_coordinates_have_mean_zero_and_covariance_one():
     space = WhitenedSpace.fit(states, 6, A)
     whitened = (states - space.center) @ space.components.T
     np.testing.assert_allclose(whitened.mean(0), 0, atol=1e-8)
-    np.testing.assert_allclose(np.cov(whitened, rowvar=False), np.eye(6), atol=1e-6)
+    np.testing.assert_allclose(np.cov(whitened, rowvar=False, bias=True), np.eye(6), atol=1e-6)
 
 
 def test_the_components_of_most_variance_come_first():
@@ -131,3 +131,20 @@ def test_a_space_without_a_bias_comes_back_and_an_old_one_has_one():
     old = WhitenedSpace.fit(correlated_states(), 5, A).state_dict()
     del old["bias"]
     assert space_from_state_dict(old).size == A * 6
+
+
+def test_standardized_components_see_what_is_said_in_small_numbers():
+    rng = np.random.default_rng(0)
+    quiet = rng.normal(size=(2000, 1)) * 0.01
+    states = np.concatenate([quiet * rng.uniform(0.8, 1.2, 4) for _ in range(1)] + [rng.normal(size=(2000, 3))], 1)
+
+    def known_of_quiet(space: WhitenedSpace) -> float:
+        seen = (states - space.center) @ space.components.T
+        return float(np.linalg.lstsq(seen, quiet, rcond=None)[1][0] / (quiet**2).sum())
+
+    plain = WhitenedSpace.fit(states, 3, A)
+    standardized = WhitenedSpace.fit(states, 3, A, standardized=True)
+    assert known_of_quiet(plain) > 0.9, "what is left unexplained"
+    assert known_of_quiet(standardized) < 0.1
+    whitened = (states - standardized.center) @ standardized.components.T
+    np.testing.assert_allclose(np.cov(whitened.T, bias=True), np.eye(3), atol=1e-6)

@@ -8,6 +8,7 @@ import torch
 
 from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, LATENTS, inline_executors, save_controller, save_mdrnn, save_run, save_vae
+from world_models.configs.wm_config import WMControllerConfig
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import make_gym
 from world_models.errors import CheckpointError, DataError
@@ -16,7 +17,9 @@ from world_models.models.agent import Agent
 from world_models.models.controller import Controller, load_parameters
 from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.training.collect_stage import generate_rollouts
-from world_models.training.refit import agent_rollouts, refitted_space
+from world_models.training.controller_settings import ControllerSettings
+from world_models.training.evolution_setup import driving_space
+from world_models.training.refit import agent_rollouts, driving_states, refitted
 from world_models.training.whitening import states_of
 from world_models.utils.run_dir import checkpoint_path, save_checkpoint
 
@@ -53,27 +56,24 @@ def test_over_another_v_and_m_it_acts_as_before(old, data, actions, tmp_path):
     new = tmp_path / "new"
     save_vae(new, seed=5)
     save_mdrnn(new)
-    space = refitted_space(new, old, data, 3, Controller(LATENTS, HIDDENS, 2), actions)
-    refitted = Controller(LATENTS, HIDDENS, 2)
-    load_parameters(space.to_parameters(np.zeros(space.size)), refitted)
+    fitted = Controller(LATENTS, HIDDENS, 2)
+    load_parameters(refitted(new, old, agent_rollouts(data), Controller(LATENTS, HIDDENS, 2), actions), fitted)
     before = outputs(old, load_controller(old)[0], data, actions)
-    after = outputs(new, refitted, data, actions)
+    after = outputs(new, fitted, data, actions)
     unfitted = outputs(new, load_controller(old)[0], data, actions)
     assert np.abs(after - before).mean() < 0.5 * np.abs(unfitted - before).mean()
 
 
-def test_without_a_rollout_of_the_agent_it_is_an_error(old, actions, tmp_path, monkeypatch):
+def test_without_a_rollout_of_the_agent_it_is_an_error(tmp_path, monkeypatch):
     inline_executors(monkeypatch)
     generate_rollouts(tmp_path / "noise", STEER, 2, 5, 1, display=False)
     with pytest.raises(DataError, match="no rollout that an agent drove"):
-        refitted_space(old, old, tmp_path / "noise", 3, Controller(LATENTS, HIDDENS, 2), actions)
+        agent_rollouts(tmp_path / "noise")
 
 
 def test_it_is_carried_over_to_a_controller_with_the_cell_state_and_no_bias(old, data, actions):
     template = Controller(LATENTS, HIDDENS, 2, use_cell=True, bias=False)
-    space = refitted_space(old, old, data, 3, template, actions)
-    assert space.size == 3 * 2 and not space.center.any()
-    load_parameters(space.to_parameters(np.zeros(space.size)), template)
+    load_parameters(refitted(old, old, agent_rollouts(data), template, actions), template)
     before, after = (outputs(old, c, data, actions) for c in (load_controller(old)[0], template))
     assert np.abs(after - before).mean() < 0.1 * np.abs(before).mean()
 
@@ -81,7 +81,21 @@ def test_it_is_carried_over_to_a_controller_with_the_cell_state_and_no_bias(old,
 def test_an_mlp_cannot_be_carried_over(old, data, actions):
     save_controller(old, hidden_layers=(3,))
     with pytest.raises(CheckpointError, match="only a linear controller"):
-        refitted_space(old, old, data, 3, Controller(LATENTS, HIDDENS, 2), actions)
+        refitted(old, old, agent_rollouts(data), Controller(LATENTS, HIDDENS, 2), actions)
+
+
+@pytest.mark.parametrize("start_from", [True, False])
+def test_the_space_of_the_driving_is_whitened_with_it_and_lies_about_the_old_controller(old, data, start_from):
+    template = Controller(LATENTS, HIDDENS, 2)
+    extra = {"components": 3, "driving": str(data), "start_from": str(old) if start_from else ""}
+    config = WMControllerConfig(latent_size=LATENTS, hidden_size=HIDDENS, action_size=2, logdir=str(old), extra=extra)
+    space = driving_space(old, STEER, ControllerSettings.from_config(config), template)
+    env = make_gym(STEER)
+    states = np.concatenate(driving_states(old, agent_rollouts(data), template, ActionAdapter(env.action_space)))
+    whitened = (states - space.center) @ space.components.T
+    np.testing.assert_allclose(whitened.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(np.cov(whitened.T, bias=True), np.eye(3), atol=1e-4)
+    assert (space.offset is not None) == start_from
 
 
 def test_a_spread_needs_the_search_space_and_changes_how_the_agent_drives(old, tmp_path, monkeypatch):

@@ -21,7 +21,8 @@ Table = Mapping[str, Any]
 class Preset:
     """Settings of a run: `flags` by the command line's names, the rest by stage (into `config.extra`).
 
-    `rounds` has, for each round after the first, what is different in it.
+    `rounds` has, for each round after the first, what is different in it; `carry` in its `ctrl` says whether C begins
+    as the one of the round before (the default) or anew, on the V and M that are better now.
     """
 
     flags: Table = field(default_factory=dict)
@@ -49,35 +50,35 @@ class Preset:
 # A later round where a preset describes none.
 _LATER = Preset(
     flags={"policy": "agent", "spread": 0.25},
-    ctrl={"components": 16, "sigma": 0.15, "first_bias": (), "first_horizon": 0},
+    ctrl={"components": 24, "standardized": True, "sigma": 0.15, "first_bias": (), "first_horizon": 0},
 )
 
-# A later round: data of the agent itself, V taught to keep more of the picture, a longer M, and evolution about
-# the controller that is there, in the few directions that predict its driving.
+# A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is,
+# and C evolved anew on what they show of it.
 _DRIVEN = Preset(
     flags={
-        "num_rollouts": 264,
-        "rollout_len": 700,
+        "num_rollouts": 450,
+        "rollout_len": 800,
         "policy": "agent",
-        "spread": 0.25,
-        "vae_epochs": 3,
-        "vae_lr": 5e-4,
-        "rnn_epochs": 80,
-        "ctrl_pop_size": 16,
+        "spread": 0.15,
+        "vae_epochs": 4,
+        "rnn_epochs": 45,
+        "ctrl_pop_size": 24,
         "ctrl_samples": 2,
     },
-    vae={"kl_weight": 0.1, "frames_per_epoch": 30_000},
+    vae={"kl_weight": 0.03, "free_bits": 0.0, "frames_per_epoch": 60_000, "anneal": 0.4, "num_test_files": 16},
+    rnn={"anneal": 0.4, "reward_weight": 20.0, "reward_smoothing": 15, "num_test_files": 16},
     ctrl={
-        "components": 16,
-        "sigma": 0.15,
-        "first_bias": (),
-        "first_horizon": 0,
-        "max_env_steps": 1_200_000,
+        "carry": False,
+        "components": 24,
+        "standardized": True,
+        "sigma": 0.25,
+        "first_bias": (0.0, -0.7, -0.5),
+        "max_env_steps": 2_000_000,
         "phases": [
-            {"sigma": 0.06, "pop_size": 20, "samples": 4, "env_steps": 1_200_000},
-            {"sigma": 0.04, "pop_size": 24, "samples": 8, "env_steps": 2_500_000},
+            {"sigma": 0.12, "pop_size": 32, "samples": 2, "env_steps": 1_500_000, "mean_rate": 0.7},
+            {"sigma": 0.06, "pop_size": 24, "samples": 6, "env_steps": 3_500_000},
         ],
-        "eval_every": 8,
     },
 )
 

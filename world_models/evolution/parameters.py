@@ -16,6 +16,8 @@ import numpy.typing as npt
 from world_models.errors import ConfigError
 from world_models.types import DoubleArray
 
+_LEAST_SPREAD = 1e-3  # an entry that never varies says nothing, whatever it is divided by
+
 
 @dataclass(frozen=True)
 class WhitenedSpace:
@@ -35,10 +37,30 @@ class WhitenedSpace:
 
     @classmethod
     def fit(
-        cls, states: npt.NDArray[np.floating[Any]], components: int, action_size: int, bias: bool = True
+        cls,
+        states: npt.NDArray[np.floating[Any]],
+        components: int,
+        action_size: int,
+        bias: bool = True,
+        *,
+        standardized: bool = False,
+        offset: DoubleArray | None = None,
     ) -> WhitenedSpace:
-        """The first `components` principal components of states [z, h] (n, D), scaled to unit variance; without a
-        bias those of the second moments about 0, of which the mean is a part."""
+        """The first `components` principal components of states [z, h] (n, D), scaled to unit variance.
+
+        Args:
+            states: What C sees.
+            components: k.
+            action_size: A.
+            bias: Whether C has one; without it the components are those of the second moments about 0, of which the
+                mean is a part.
+            standardized: Of the states with each entry divided by its spread: what M's small numbers say (how fast
+                the car is, how it turns) counts as much then as where the road lies in z.
+            offset: See the class.
+
+        Raises:
+            ConfigError: there are not so many components.
+        """
         states = np.asarray(states, dtype=np.float64)
         if components > min(states.shape):
             raise ConfigError(
@@ -46,13 +68,15 @@ class WhitenedSpace:
                 f"{states.shape[1]} numbers have only {min(states.shape)}: lower it or collect more data."
             )
         center = states.mean(0) if bias else np.zeros(states.shape[1])
-        moments = np.cov(states - center, rowvar=False) if bias else states.T @ states / len(states)
-        values, vectors = np.linalg.eigh(moments)
+        away = states - center
+        spread = np.sqrt((away**2).mean(0)) + _LEAST_SPREAD if standardized else np.ones(states.shape[1])
+        away = away / spread
+        values, vectors = np.linalg.eigh(away.T @ away / len(states))
         order = np.argsort(values)[::-1][:components]
         scale = np.sqrt(np.maximum(values[order], 1e-8))
         basis = vectors[:, order]
         basis = basis * np.sign(basis[np.abs(basis).argmax(0), range(components)])  # eigh's signs are arbitrary
-        return cls(center, (basis / scale).T, action_size, bias=bias)
+        return cls(center, (basis / scale).T / spread, action_size, offset, bias)
 
     @property
     def size(self) -> int:

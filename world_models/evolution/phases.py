@@ -29,8 +29,7 @@ class Phase:
         samples: Episodes a candidate.
         env_steps: Its budget of simulator steps.
         mean_rate: How far a generation moves the mean, of the way that CMA-ES would (its learning rate of the mean).
-        refresh: Whether it searches a new space: `components` directions about the best controller that predict its
-            driving best (`evolution.predictive`).
+        refresh: Whether its space is whitened anew, with what the best controller sees as it drives.
     """
 
     sigma: float

@@ -11,7 +11,7 @@ from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import ConfigError
 from world_models.evolution.phases import Phase
 from world_models.rollout.driver import BACKENDS
-from world_models.training.settings import choice, number, whole, whole_or_none
+from world_models.training.settings import choice, number, share, whole, whole_or_none
 
 
 def _numbers(extra: Mapping[str, Any], name: str) -> tuple[float, ...]:
@@ -36,9 +36,9 @@ def _phases(extra: Mapping[str, Any]) -> tuple[Phase, ...]:
 
 
 def _mean_rate(extra: Mapping[str, Any]) -> float:
-    rate = number(extra, "mean_rate", 1.0)
-    if not 0 < rate <= 1:
-        raise ConfigError(f"mean_rate is {rate!r}, and must be above 0 and at most 1")
+    rate = share(extra, "mean_rate", 1.0)
+    if not rate:
+        raise ConfigError(f"mean_rate is {rate!r}: with it the mean would never move")
     return rate
 
 
@@ -56,9 +56,10 @@ class ControllerSettings:
             zeros. Less gas at first keeps more candidates on the road.
         components: Whitened principal components of [z, h] to search in; 0: C's own parameters.
         whitening_episodes: Episodes of correlated noise that the components are computed from.
-        start_from: Folder of an earlier run whose controller is refitted to this V and M and searched around, in
-            the `components` directions of [z, h] that predict the driving best; empty: from zero.
-        driving: Rollouts that an agent drove, for `start_from`.
+        standardized: Whether each entry of [z, h] is divided by its spread before the components are computed.
+        driving: Folder of rollouts; the components are then of what an agent's in it show to this V and M.
+        start_from: Folder of an earlier run whose controller is refitted to this V and M on `driving` and searched
+            around; empty: from zero.
         warm_start: Folder of a run of this very V and M whose controller is searched around, in that run's own
             space (one that was evolved in the dream goes on in reality so); empty: from zero.
         hopeless: Steps without a positive reward after which a candidate's episode ends; 0: never.
@@ -90,8 +91,9 @@ class ControllerSettings:
     first_bias: tuple[float, ...] = ()
     components: int = 0
     whitening_episodes: int = 24
-    start_from: str = ""
+    standardized: bool = False
     driving: str = ""
+    start_from: str = ""
     warm_start: str = ""
     hopeless: int = 0
     first_horizon: int = 0
@@ -129,8 +131,9 @@ class ControllerSettings:
             first_bias=_numbers(extra, "first_bias"),
             components=whole(extra, "components", 0),
             whitening_episodes=whole(extra, "whitening_episodes", cls.whitening_episodes, 1),
-            start_from=str(extra.get("start_from", "")),
+            standardized=bool(extra.get("standardized", False)),
             driving=str(extra.get("driving", "")),
+            start_from=str(extra.get("start_from", "")),
             warm_start=str(extra.get("warm_start", "")),
             hopeless=whole(extra, "hopeless", 0),
             first_horizon=whole(extra, "first_horizon", 0),

@@ -17,7 +17,6 @@ from world_models.errors import CheckpointError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
 from world_models.evolution.phases import Phase, RecentMeans
-from world_models.evolution.predictive import predictive_space
 from world_models.evolution.samples import SampleSize
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
@@ -27,9 +26,9 @@ from world_models.rollout.dream_driver import DreamRecipe
 from world_models.rollout.driver import Recipe, choose_backend
 from world_models.training.budget import Budget, Spent
 from world_models.training.controller_settings import ControllerSettings
-from world_models.training.evolution_setup import earlier_space, first_mean, make_template
+from world_models.training.evolution_setup import driving_space, first_mean, fit_space, make_template
 from world_models.training.warm_start import warm_space
-from world_models.training.whitening import drives_of, states_of_noise
+from world_models.training.whitening import states_of_driving, states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
 from world_models.utils.progress import Progress
@@ -97,12 +96,11 @@ class EvolutionRun:
         parameters = len(flatten_parameters(self.template.parameters()))
         if not self.settings.components:
             return PlainSpace(parameters)
-        if self.settings.start_from:
-            return earlier_space(self.config.logdir, self.env_id, self.settings, self.template)
         if self.settings.warm_start:
             return warm_space(self.config.logdir, self.settings.warm_start, self.template)
-        states = self._states()
-        return WhitenedSpace.fit(states, self.settings.components, self.template.action_size, self.settings.bias)
+        if self.settings.driving:
+            return driving_space(self.config.logdir, self.env_id, self.settings, self.template)
+        return fit_space(self._states(), self.settings, self.template)
 
     def _states(self) -> npt.NDArray[np.float32]:
         """What C may see (n, D), for the space to be whitened with."""
@@ -164,16 +162,16 @@ class EvolutionRun:
         self._begin_phase(number, self.best_point, self.generation)
 
     def _refreshed(self, number: int) -> tuple[WhitenedSpace, list[EpisodeResult]]:
-        """The space about the best controller that predicts how it and its neighbours drive, and their episodes."""
+        """The space about the best controller, whitened with what it and its neighbours see; and their episodes."""
         assert isinstance(self.recipe, Recipe)
         rng = np.random.default_rng(self._seed("refresh", number))
         episodes = self.settings.whitening_episodes
         away = self.search.sigma * rng.uniform(size=(episodes, 1)) * rng.standard_normal((episodes, self.space.size))
         drivers = self.space.to_parameters(self.best_point + away)
         seeds = [self._seed("whitening", number, i) for i in range(episodes)]
-        drives, results = drives_of(self.recipe, drivers, seeds, self.settings.use_hidden)
+        states, results = states_of_driving(self.recipe, drivers, seeds, self.settings.use_hidden)
         best = self.space.to_parameters(self.best_point)
-        return predictive_space(drives, self.settings.components, best, self.settings.bias), results
+        return fit_space(states, self.settings, self.template, best), results
 
     @property
     def generation(self) -> int:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.envs.registry import env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
-from world_models.evolution.parameters import PlainSpace, Space
+from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace
 from world_models.models.controller import Controller
 from world_models.models.load import load_cell, load_vae
 from world_models.training.controller_settings import ControllerSettings
-from world_models.training.refit import refitted_space
+from world_models.training.refit import agent_rollouts, driving_states, refitted
 from world_models.types import DoubleArray
 
 _LOG = logging.getLogger(__name__)
@@ -48,12 +50,40 @@ def make_template(config: WMControllerConfig, settings: ControllerSettings) -> C
     return Controller(vae.latent_size, hidden, cell.actions, settings.hidden_layers, **more)
 
 
-def earlier_space(logdir: str | Path, env_id: str, settings: ControllerSettings, template: Controller) -> Space:
-    """The space about the controller of the run `settings.start_from`, refitted to V and M in `logdir`."""
+def driving_space(logdir: str | Path, env_id: str, settings: ControllerSettings, template: Controller) -> WhitenedSpace:
+    """The space whitened with what an agent's rollouts in `settings.driving` show to V and M in `logdir`.
+
+    It lies about the controller of the run `settings.start_from`, refitted to this V and M, where one is named.
+
+    Raises:
+        CheckpointError: a stage is missing, or the old C is not linear.
+        DataError: no rollout was driven by an agent.
+        ConfigError: there are not so many components.
+    """
     env = make_gym(env_id)
     actions = env_spec(env_id).adapter(env.action_space)
     env.close()
-    return refitted_space(logdir, settings.start_from, settings.driving, settings.components, template, actions)
+    rollouts = agent_rollouts(settings.driving)
+    offset = refitted(logdir, settings.start_from, rollouts, template, actions) if settings.start_from else None
+    states = np.concatenate(driving_states(logdir, rollouts, template, actions))
+    return fit_space(states, settings, template, offset)
+
+
+def fit_space(
+    states: npt.NDArray[np.floating[Any]],
+    settings: ControllerSettings,
+    template: Controller,
+    offset: DoubleArray | None = None,
+) -> WhitenedSpace:
+    """The space that the settings ask for, whitened with `states` (n, D)."""
+    return WhitenedSpace.fit(
+        states,
+        settings.components,
+        template.action_size,
+        settings.bias,
+        standardized=settings.standardized,
+        offset=offset,
+    )
 
 
 def first_mean(space: Space, template: Controller, settings: ControllerSettings, seed: int) -> DoubleArray:

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from world_models.errors import ConfigError
+from world_models.training.annealing import Annealing
 from world_models.training.passes import Average, Batches, Learner, Losses, held_out_pass, train_pass
 from world_models.training.resume import Position, resume, save_epoch
 from world_models.utils.progress import Progress
@@ -63,6 +64,7 @@ class FitJob(Learner):
     scheduler_patience: int = 5
     scheduler_factor: float = 0.5
     early_stopping_patience: int = 30
+    anneal: float = 0.0
     noreload: bool = False
     summary: Callable[[Mapping[str, torch.Tensor]], dict[str, Any]] | None = None
     after_epoch: Callable[[int], Mapping[str, Image.Image] | None] | None = None
@@ -154,7 +156,7 @@ class _Fit:
     def _epoch(self, epoch: int, progress: Progress) -> None:
         begun = time.monotonic()
         ticker = _Ticker(progress, epoch, self.at.best_loss)
-        trained = train_pass(self.job, self.job.train_batches, epoch, ticker)
+        trained = self._train_pass(epoch, ticker)
         self._check_finite(trained["loss"], epoch)
         watched = self._validate() or trained
         loss = float(watched["loss"])
@@ -165,6 +167,17 @@ class _Fit:
         self.scheduler.step(loss)
         self.stopping.step(loss)
         self._keep(epoch, loss, record)
+
+    def _train_pass(self, epoch: int, ticker: _Ticker) -> Losses:
+        job = self.job
+        assert job.optimizer is not None
+        with Annealing(job.optimizer, job.anneal, epoch, job.num_epochs, len(job.train_batches)) as annealing:
+
+            def after_batch(average: Average) -> None:
+                annealing.batch_done()
+                ticker(average)
+
+            return train_pass(job, job.train_batches, epoch, after_batch)
 
     def _validate(self) -> Losses:
         batches = self.job.test_batches

@@ -79,8 +79,9 @@ class Pipeline:
             ctrl["max_generations"] = a.ctrl_generations
         if a.film_every is not None:
             ctrl["film_every"] = a.film_every
+        carried = ctrl.pop("carry", True)
         if self.earlier is not None:
-            ctrl |= {"start_from": str(self.earlier), "driving": a.data_dir}
+            ctrl |= {"driving": a.data_dir} | ({"start_from": str(self.earlier)} if carried else {})
         folders: dict[str, Any] = {"logdir": a.logdir}
         return (
             WMVAEConfig(

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from world_models.datasets.rollout_files import list_rollouts, read_meta, read_rollout
 from world_models.envs.actions import ActionAdapter
 from world_models.errors import CheckpointError, DataError
-from world_models.evolution.parameters import WhitenedSpace
-from world_models.evolution.predictive import Drive, predictive_space
 from world_models.models.agent import Agent
 from world_models.models.controller import Controller
 from world_models.models.load import load_cell, load_controller, load_vae
@@ -31,40 +30,39 @@ _RIDGE = 20.0
 _SATURATED = 4.0  # tanh(4) = 0.9993: beyond it outputs differ and actions do not
 
 
-def refitted_space(
+def driving_states(
+    logdir: str | Path, rollouts: Sequence[Rollout], template: Controller, actions: ActionAdapter
+) -> list[npt.NDArray[np.float32]]:
+    """What a C like `template` would have seen with V and M of `logdir` in each rollout, (T, D)."""
+    agent = _agent(logdir, template, actions)
+    return [_seen(agent, rollout).numpy() for rollout in rollouts]
+
+
+def refitted(
     logdir: str | Path,
     start_from: str | Path,
-    data_dir: str | Path,
-    components: int,
+    rollouts: Sequence[Rollout],
     template: Controller,
     actions: ActionAdapter,
-) -> WhitenedSpace:
-    """The predictive space about the run `start_from`'s controller, refitted to V and M in `logdir`.
+) -> DoubleArray:
+    """Flat parameters (P,) with which C on V and M of `logdir` acts as the run `start_from`'s did.
 
     Args:
         logdir: The new run's folder, with V and M.
         start_from: The old run's folder, with V, M and a linear C.
-        data_dir: Rollouts; those with the policy "agent" are used, the newest first.
-        components: Directions to search in.
+        rollouts: What an agent drove.
         template: A controller of the new one's architecture, linear.
         actions: Of the environment.
 
     Raises:
         CheckpointError: a stage is missing, or the old C is not linear.
-        DataError: no rollout was driven by an agent.
     """
-    rollouts = agent_rollouts(data_dir)
     teacher, _ = load_controller(start_from)
-    old, new = _agent(start_from, teacher, actions), _agent(logdir, template, actions)
     if teacher.hidden_layers:
         raise CheckpointError(f"C in {start_from} has hidden layers: only a linear controller can be carried over.")
-    drives, outputs = [], []
-    for rollout in rollouts:
-        outputs.append(_outputs(teacher, old, rollout))
-        states = _seen(new, rollout).numpy()
-        drives.append(Drive(*(x.astype(np.float64) for x in (states, rollout.actions, rollout.rewards))))
-    offset = _refit([d.states for d in drives], outputs, actions, template.bias)
-    return predictive_space(drives, components, offset, template.bias)
+    old = _agent(start_from, teacher, actions)
+    states = [s.astype(np.float64) for s in driving_states(logdir, rollouts, template, actions)]
+    return _refit(states, [_outputs(teacher, old, rollout) for rollout in rollouts], actions, template.bias)
 
 
 def agent_rollouts(data_dir: str | Path) -> list[Rollout]:

@@ -30,6 +30,14 @@ def number(extra: Mapping[str, Any], name: str, default: float) -> float:
     return float(value)
 
 
+def share(extra: Mapping[str, Any], name: str, default: float = 0.0) -> float:
+    """A number from 0 to 1. Raises ConfigError where it is none."""
+    value = number(extra, name, default)
+    if value > 1:
+        raise ConfigError(f"{name} is {value!r}, and must be a share, at most 1")
+    return value
+
+
 def choice(extra: Mapping[str, Any], name: str, choices: Sequence[str]) -> str:
     """One of `choices`; the first is the default. Raises ConfigError for anything else."""
     value = extra.get(name, choices[0])

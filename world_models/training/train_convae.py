@@ -48,7 +48,8 @@ def train_convae(config: WMVAEConfig, transform: Transform | None = None) -> Fit
     Args:
         config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
             free_bits=0.0 (nats a latent), kl_weight=1.0, precision="auto" | "fp32" | "bf16",
-            compile=True (CUDA only), frames_per_epoch=None (a cap), sample_count=8, tensorboard=True, wandb=False.
+            compile=True (CUDA only), frames_per_epoch=None (a cap), sample_count=8, anneal=0.0 (the last share of
+            all batches over which the learning rate falls to 0), tensorboard=True, wandb=False.
         transform: albumentations-style, `transform(image=frame)["image"]`, on each training frame.
 
     Raises:
@@ -76,6 +77,7 @@ def train_convae(config: WMVAEConfig, transform: Transform | None = None) -> Fit
         scheduler_patience=config.scheduler_patience,
         scheduler_factor=config.scheduler_factor,
         early_stopping_patience=config.early_stopping_patience,
+        anneal=settings.share(config.extra, "anneal"),
         noreload=config.noreload,
         seed=seed,
         autocast=autocast_for(device, _precision(config, device) == "bf16"),

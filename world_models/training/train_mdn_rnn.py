@@ -70,7 +70,8 @@ def train_mdn_rnn(
             (`terminals.calibration`), and the checkpoints say terminal_trained and terminal_weight;
             reward_weight=1.0 (of the reward's squared error in the loss; 1 is the documented loss, and what is
             logged is never weighted); reward_smoothing=0 (learn the mean reward of so many steps about each one,
-            within its window, instead of rare spikes; 0 and 1 are off); tensorboard=True, wandb=False.
+            within its window, instead of rare spikes; 0 and 1 are off); anneal=0.0 (the last share of all batches
+            over which the learning rate falls to 0); tensorboard=True, wandb=False.
         use_precomputed_latents: Train on latents_<Z>.npz, made where it is missing or stale; otherwise encode
             raw frames batch by batch: slower, without the file. Both give the same losses.
         use_amp: Matrix products in bf16.
@@ -106,6 +107,7 @@ def train_mdn_rnn(
         scheduler_patience=mdrnn_config.scheduler_patience,
         scheduler_factor=mdrnn_config.scheduler_factor,
         early_stopping_patience=mdrnn_config.early_stopping_patience,
+        anneal=settings.share(mdrnn_config.extra, "anneal"),
         noreload=mdrnn_config.noreload or _is_of_another_vae(mdrnn_config, mdrnn, source.fingerprint),
         seed=seed,
         grad_clip=_grad_clip(mdrnn_config),

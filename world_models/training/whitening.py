@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from world_models.evolution.predictive import Drive
 from world_models.models.agent import Agent
 from world_models.rollout.collect import Recorder
 from world_models.rollout.driver import Driver, Recipe, make_agent
@@ -37,34 +36,30 @@ def states_of(agent: Agent, rollout: Rollout) -> npt.NDArray[np.float32]:
 def states_of_noise(recipe: Recipe, seeds: Sequence[int], use_hidden: bool) -> npt.NDArray[np.float32]:
     """States of correlated-noise episodes with these seeds, (n, Z + R) or (n, Z + 2 R), or (n, Z) without h."""
     noisy = replace(recipe, policy="brownian", time_limit=min(_STEPS, recipe.time_limit))
-    drives, _ = _driven(noisy, [Episode(0, seed) for seed in seeds], None, use_hidden)
-    return np.concatenate([drive.states for drive in drives]).astype(np.float32)
+    return _driven(noisy, [Episode(0, seed) for seed in seeds], None, use_hidden)[0]
 
 
-def drives_of(
+def states_of_driving(
     recipe: Recipe, candidates: DoubleArray, seeds: Sequence[int], use_hidden: bool
-) -> tuple[list[Drive], list[EpisodeResult]]:
-    """What controllers (n, P) see and do, each in the episode of its seed; and how those ended."""
+) -> tuple[npt.NDArray[np.float32], list[EpisodeResult]]:
+    """What controllers (n, P) see, each in the episode of its seed, as `states_of_noise`; and how those ended."""
     return _driven(recipe, [Episode(k, seed) for k, seed in enumerate(seeds)], candidates, use_hidden)
 
 
 def _driven(
     recipe: Recipe, episodes: Sequence[Episode], candidates: DoubleArray | None, use_hidden: bool
-) -> tuple[list[Drive], list[EpisodeResult]]:
+) -> tuple[npt.NDArray[np.float32], list[EpisodeResult]]:
     driver = Driver(recipe)
     try:
         agent = driver.agent or make_agent(recipe, driver.lanes.actions)
-        found: dict[int, Drive] = {}
+        found: dict[int, npt.NDArray[np.float32]] = {}
 
         def keep(result: EpisodeResult, rollout: Rollout) -> None:
-            states = states_of(agent, rollout)
-            states = states if use_hidden else states[:, : agent.cell.latents]
-            found[result.episode.seed] = Drive(
-                *(x.astype(np.float64) for x in (states, rollout.actions, rollout.rewards))
-            )
+            found[result.episode.seed] = states_of(agent, rollout)
 
         hopeless = _HOPELESS if driver.lanes.spec.hopeless else None
         results = driver.evaluate(episodes, candidates, hopeless=hopeless, listeners=[Recorder(keep)])
     finally:
         driver.close()
-    return [found[episode.seed] for episode in episodes], results
+    states = np.concatenate([found[episode.seed] for episode in episodes])
+    return states if use_hidden else states[:, : agent.cell.latents], results
