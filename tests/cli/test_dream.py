@@ -11,6 +11,7 @@ from tests.cli_cases import RUN, put_controller, put_run, put_vae, rollouts
 from tests.dreams import hand_made, save_dream
 from world_models import cli
 from world_models.datasets.dream_starts import load_starts, starts_path
+from world_models.training.dream_table import as_markdown
 from world_models.utils.run_dir import best_path, load_checkpoint
 
 TINY = ("--generations", "2", "--pop_size", "4", "--samples", "2", "--max_steps", "5", "--workers", "1")
@@ -47,6 +48,40 @@ def test_a_finished_training_is_gone_on_with_and_out_is_a_run_of_its_own(run):
     assert not best_path(run, "ctrl").exists()
     assert cli.main(["dream", "train", "--logdir", run, "--out", "t1", *TINY, "--generations", "3"]) == 0
     assert load_checkpoint(Path("t1/ctrl/checkpoint.tar"))["generation"] == 3
+
+
+def test_the_table_has_a_row_a_temperature_and_goes_on_where_it_was_stopped(run, capsys):
+    argv = ["dream", "table", "--logdir", run, "--out", "table", *TINY, "--episodes", "3"]
+    assert cli.main([*argv, "--temperatures", "0.1"]) == 0
+    first = Path("table/temperature_0.1/row.json")
+    written = first.stat().st_mtime_ns
+    capsys.readouterr()
+    assert cli.main([*argv, "--temperatures", "0.1", "1.15"]) == 0
+    assert first.stat().st_mtime_ns == written, "what was scored is not scored again"
+    told = json.loads(Path("table/temperatures.json").read_text())
+    assert [row["temperature"] for row in told["rows"]] == [0.1, 1.15] and told["env"] == "CartPole-v1"
+    for row in told["rows"]:
+        assert len(row["dreamed"]["returns"]) == len(row["real"]["returns"]) == 3
+        assert (row["dreamed"]["temperature"], row["real"]["seeds"][0]) == (row["temperature"], 10_000)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[0] == "| temperature | in the dream | in the environment |" and len(lines) == 4
+    assert lines[3].startswith(f"| 1.15 | {told['rows'][1]['dreamed']['mean']:.0f} ± ")
+    assert Path("table/temperatures.md").read_text().strip().splitlines() == lines
+    assert cli.main([*argv, "--temperatures", "0.1", "--episodes", "4"]) == 0
+    assert first.stat().st_mtime_ns != written, "with other episodes it is scored anew"
+
+
+def test_take_covers_table_stands_beside_the_papers():
+    row = {"temperature": 1.15, "dreamed": {"mean": 1279.0, "std": 776.0}, "real": {"mean": 832.0, "std": 507.0}}
+    last = as_markdown([row], "VizdoomTakeCover-v1").splitlines()[-1]
+    assert last == "| 1.15 | 1279 ± 776 | 832 ± 507 | 918 ± 546 | 1092 ± 556 |"
+
+
+@pytest.mark.parametrize("temperatures", [["0"], ["1", "1"]])
+def test_temperatures_that_cannot_be_are_refused_before_anything_is_learned(refused, run, temperatures):
+    argv = ["dream", "table", "--logdir", run, "--out", "table", *TINY, "--temperatures", *temperatures]
+    refused(*argv, says=("temperatures=",))
+    assert not Path("table").exists()
 
 
 def test_presets_give_cs_settings(run):

@@ -1,10 +1,11 @@
-"""The flags of `world-models dream train` and `dream evaluate`, and what they do."""
+"""The flags of `world-models dream train`, `dream evaluate` and `dream table`, and what they do."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 from world_models.configs.presets import PRESETS, preset
@@ -13,7 +14,9 @@ from world_models.envs.registry import env_spec
 from world_models.models.dream import PRECISIONS, REWARDS, STARTS, TERMINALS, DreamRules
 from world_models.models.load import load_cell
 from world_models.training.dream_stage import environment_of, evaluate_dream, prepare, train_in_dream
-from world_models.training.evaluation import EVALUATION_SEED
+from world_models.training.dream_table import TEMPERATURES, Work, as_markdown, temperature_table
+from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
+from world_models.training.train_controller import ControllerResult
 from world_models.utils.device import resolve_device
 
 # A preset's settings that are about real episodes, where steps cost something.
@@ -22,7 +25,7 @@ _RULES = ("temperature", "deterministic", "terminal", "threshold", "starts", "re
 
 
 def add_dream_command(parser: argparse.ArgumentParser) -> None:
-    """`dream train` and `dream evaluate`."""
+    """`dream train`, `dream evaluate` and `dream table`."""
     commands = parser.add_subparsers(dest="dream_command", required=True)
     train = commands.add_parser("train", help="evolve C inside M")
     _add_common_flags(train)
@@ -34,14 +37,23 @@ def add_dream_command(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--seed", type=int, default=EVALUATION_SEED, help=f"of the first ({EVALUATION_SEED})")
     score.add_argument("--json", action="store_true", help="one line of JSON with every return, seeds and versions")
     score.set_defaults(work=_evaluate)
+    rows = commands.add_parser("table", help="learn in dreams of several temperatures; scores in dream and reality")
+    _add_common_flags(rows, temperature=False)
+    _add_train_flags(rows, out="the table's folder, with one for each row", needed=True)
+    told = " ".join(f"{t:g}" for t in TEMPERATURES)
+    rows.add_argument("--temperatures", type=float, nargs="+", default=TEMPERATURES, metavar="T", help=f"({told})")
+    rows.add_argument("--episodes", type=int, default=100, metavar="N", help="of each score (100)")
+    rows.add_argument("--score_seed", type=int, default=EVALUATION_SEED, help=f"of their first ({EVALUATION_SEED})")
+    rows.set_defaults(work=_table)
 
 
-def _add_common_flags(parser: argparse.ArgumentParser) -> None:
+def _add_common_flags(parser: argparse.ArgumentParser, temperature: bool = True) -> None:
     add, rules = parser.add_argument, DreamRules()
     add("--logdir", required=True, help="the run's folder, with V and M")
     add("--data_dir", metavar="DIR", help="rollouts to make M's starts from, where they are missing")
     add("--env", metavar="ID", help="another environment than M's data say")
-    add("--temperature", type=float, default=rules.temperature, metavar="T", help="above 0; more is less sure (1)")
+    if temperature:
+        add("--temperature", type=float, default=rules.temperature, metavar="T", help="above 0; more is less sure (1)")
     add("--deterministic", action="store_true", help="the limit of temperature 0: the likeliest component's mean")
     add("--terminal", choices=TERMINALS, default=rules.terminal, help="what ends a dream beside the step limit (auto)")
     add("--threshold", type=float, default=rules.threshold, metavar="P", help="of --terminal threshold (0.5)")
@@ -54,9 +66,13 @@ def _add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--lanes", type=int, default=256, metavar="N", help="dreams of one batch in a worker (256)")
 
 
-def _add_train_flags(parser: argparse.ArgumentParser) -> None:
+def _add_train_flags(
+    parser: argparse.ArgumentParser,
+    out: str = "another folder for C: V and M are copied there (logdir)",
+    needed: bool = False,
+) -> None:
     add = parser.add_argument
-    add("--out", metavar="DIR", help="another folder for C: V and M are copied there (logdir)")
+    add("--out", metavar="DIR", required=needed, help=out)
     add("--preset", metavar="NAME", default="default", help=f"C's settings: {', '.join(PRESETS)}")
     add("--generations", type=int, default=200, metavar="N", help="to have had in all (200)")
     add("--pop_size", type=int, default=64, metavar="N", help="candidates a generation (64)")
@@ -77,7 +93,15 @@ def _rules(args: argparse.Namespace) -> DreamRules:
 
 
 def _train(args: argparse.Namespace) -> None:
-    rules, table = _rules(args), preset(args.preset)
+    result = _learn(args, _rules(args))
+    print(
+        f"{result.best}: {result.best_return:.1f} in the dream after {result.generations} generations, "
+        f"{result.env_steps} dreamed steps"
+    )
+
+
+def _learn(args: argparse.Namespace, rules: DreamRules) -> ControllerResult:
+    table = preset(args.preset)
     folder = prepare(args.logdir, args.data_dir, args.out, args.seed)
     cell = load_cell(folder)
     spec = env_spec(args.env or environment_of(folder))
@@ -94,11 +118,29 @@ def _train(args: argparse.Namespace) -> None:
         extra=_settings(args, {name: value for name, value in table.ctrl.items() if name not in _OF_REALITY}),
         **({} if args.workers is None else {"max_workers": args.workers}),
     )
-    result = train_in_dream(config, rules, args.pessimism)
-    print(
-        f"{result.best}: {result.best_return:.1f} in the dream after {result.generations} generations, "
-        f"{result.env_steps} dreamed steps"
-    )
+    return train_in_dream(config, rules, args.pessimism)
+
+
+def _table(args: argparse.Namespace) -> None:
+    prepare(args.logdir, args.data_dir, seed=args.seed)
+    env_id = env_spec(args.env or environment_of(args.logdir)).env_id
+
+    def of(temperature: float, folder: Path) -> argparse.Namespace:
+        return argparse.Namespace(**{**vars(args), "temperature": temperature, "out": str(folder)})
+
+    def train(temperature: float, folder: Path) -> None:
+        mine = of(temperature, folder)
+        _learn(mine, _rules(mine))
+
+    def dreamed(temperature: float, folder: Path) -> dict[str, Any]:
+        return _dreamed(of(temperature, folder), folder, args.score_seed, display=True)
+
+    def real(_: float, folder: Path) -> dict[str, Any]:
+        recipe = run_recipe(folder, env_id, time_limit=args.max_steps)
+        return evaluate_recipe(recipe, args.episodes, args.score_seed, args.workers)
+
+    work = Work(train, dreamed, real, args.episodes, args.score_seed)
+    print(as_markdown(temperature_table(args.out, args.temperatures, work, env_id), env_id))
 
 
 def _settings(args: argparse.Namespace, table: dict[str, Any]) -> dict[str, Any]:
@@ -118,20 +160,23 @@ def _settings(args: argparse.Namespace, table: dict[str, Any]) -> dict[str, Any]
     )
 
 
-def _evaluate(args: argparse.Namespace) -> None:
-    rules = _rules(args)
-    folder = prepare(args.logdir, args.data_dir)
-    score = evaluate_dream(
+def _dreamed(args: argparse.Namespace, folder: Path, seed: int, display: bool) -> dict[str, Any]:
+    return evaluate_dream(
         folder,
-        rules,
+        _rules(args),
         args.episodes,
-        args.seed,
+        seed,
         env_name=args.env,
         time_limit=args.max_steps,
         workers=args.workers,
         num_lanes=args.lanes,
-        display=not args.json,
+        display=display,
     )
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    rules = _rules(args)
+    score = _dreamed(args, prepare(args.logdir, args.data_dir), args.seed, display=not args.json)
     if args.json:
         print(json.dumps({"logdir": args.logdir, **score}))
         return
