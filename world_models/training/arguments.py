@@ -9,6 +9,7 @@ from typing import Any
 from world_models.configs.presets import PRESETS, Preset, preset
 from world_models.envs.registry import env_spec
 from world_models.rollout.driver import BACKENDS, POLICIES
+from world_models.training.overrides import with_overrides
 
 # What a flag is when neither the command line nor the preset says: the specification's defaults. Where an
 # environment has a cap of its own, it takes the place of the 1,000 steps of `ctrl_time_limit` and `rollout_len`.
@@ -92,6 +93,7 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     )
     for flag, text in numbers:
         add(flag, type=float, metavar="X", help=text or None)
+    add("--set", action="append", metavar="STAGE.NAME=VALUE", help="a setting without a flag: ctrl.use_hidden=false")
     add("--policy", choices=POLICIES, help="who drives while collecting (brownian: correlated noise)")
     add("--backend", choices=BACKENDS, help="simulator for collection and evolution (auto)")
     _switch(parser, "precompute_latents", "encode all frames once before M is trained")
@@ -111,10 +113,10 @@ def resolve(args: argparse.Namespace, table: Preset | None = None) -> argparse.N
     `args.given` keeps what there was before, `args.table` the table.
 
     Raises:
-        ConfigError: the preset is unknown. EnvironmentNameError: the environment is.
+        ConfigError: the preset is unknown, or a setting of --set. EnvironmentNameError: the environment is.
     """
     args.given = dict(vars(args))
-    args.table = preset(args.preset) if table is None else table
+    args.table = with_overrides(preset(args.preset), getattr(args, "set", None) or ()) if table is None else table
     flags = args.table.flags
     if args.rounds is None:
         args.rounds = 1 + len(args.table.rounds)
