@@ -264,6 +264,7 @@ def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drive
         (3, {"components": 3, "whitening_episodes": 3}),
         (4, {"hidden_layers": [3], "first_horizon": 2}),
         (4, {"max_samples": 5, "wanted_f": 1e9}),
+        (7, {"replayed": 0.5, "max_generations": 8, "eval_every": 20}),
         (3, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
         (5, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
         (5, {"max_env_steps": 60, "phases": FRESH, "max_generations": None, "components": 3, "whitening_episodes": 3}),

@@ -68,6 +68,8 @@ class ControllerSettings:
             most episodes last that long it grows by `horizon_growth`, up to time_limit.
         max_samples: Episodes a candidate may come to need, from `n_samples` on; 0: they stay as they are.
         wanted_f: They grow while the candidates' F statistic is below this (`evolution.samples`).
+        replayed: Share of a generation's episodes that are earlier ones on which candidates differed much
+            (`evolution.tracks`); 0: all are new.
         phases: Further phases (`evolution.phases`) after `max_env_steps`: each begins again from the best point.
         max_generations, max_env_steps, max_seconds: Budgets; None: none. A run that `max_seconds` stopped
             depends on the machine's speed.
@@ -100,6 +102,7 @@ class ControllerSettings:
     horizon_growth: float = 1.25
     max_samples: int = 0
     wanted_f: float = 2.0
+    replayed: float = 0.0
     phases: tuple[Phase, ...] = ()
     max_generations: int | None = None
     max_env_steps: int | None = None
@@ -140,6 +143,7 @@ class ControllerSettings:
             horizon_growth=number(extra, "horizon_growth", cls.horizon_growth),
             max_samples=whole(extra, "max_samples", 0),
             wanted_f=number(extra, "wanted_f", cls.wanted_f),
+            replayed=share(extra, "replayed"),
             phases=_phases(extra),
             max_generations=whole_or_none(extra, "max_generations"),
             max_env_steps=whole_or_none(extra, "max_env_steps"),

@@ -18,6 +18,7 @@ from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
 from world_models.evolution.phases import Phase, RecentMeans
 from world_models.evolution.samples import SampleSize
+from world_models.evolution.tracks import TrackPool
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.controller import flatten_parameters, load_parameters
@@ -68,6 +69,7 @@ class EvolutionRun:
         self.seconds = 0.0
         self.best_return = -np.inf
         self.horizon = min(settings.first_horizon or config.time_limit, config.time_limit)
+        self.tracks = TrackPool(settings.replayed)
         saved = self._saved()
         self.space = space_from_state_dict(saved["space"]) if saved else self._make_space()
         self._begin_phase(0, first_mean(self.space, self.template, settings, self._seed("first mean")))
@@ -195,6 +197,8 @@ class EvolutionRun:
         self.best_return = float(saved["best_return"])
         self.horizon = int(saved["horizon"])
         self.samples.load_state_dict(saved["samples"])
+        if "tracks" in saved:
+            self.tracks.load_state_dict(saved["tracks"])
         self.history = list(saved["history"])
         self.log.rewind("generation", self.generation)
 
@@ -228,6 +232,7 @@ class EvolutionRun:
                 "best_return": float(self.best_return),
                 "horizon": self.horizon,
                 "samples": self.samples.state_dict(),
+                "tracks": self.tracks.state_dict(),
                 "history": self.history,
             },
         )
@@ -279,12 +284,10 @@ class EvolutionRun:
         points = self.search.ask()
         parameters = self.space.to_parameters(points)
         horizon, samples = self.horizon, self.samples.now
+        fresh = [self._seed("track", generation, sample) for sample in range(samples)]
+        tracks = self.tracks.choose(fresh, self._seed("replay", generation))
         results = self._drive(
-            [
-                Episode(candidate, self._seed("track", generation, sample))
-                for sample in range(samples)
-                for candidate in range(len(points))
-            ],
+            [Episode(candidate, track) for track in tracks for candidate in range(len(points))],
             parameters,
             horizon,
             self.settings.hopeless or None,
@@ -293,6 +296,7 @@ class EvolutionRun:
         returns = self._fitness(each)
         self.search.tell(points, returns)
         self.means.add(self.search.mean)
+        self.tracks.tell(tracks, each)
         f = self.samples.tell(each)
         self._lengthen(results)
         record: dict[str, Any] = {
