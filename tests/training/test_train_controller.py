@@ -40,7 +40,7 @@ PHASES = [
     {"sigma": 0.05, "pop_size": 5, "samples": 3, "env_steps": 150},
     {"sigma": 0.02, "pop_size": 3, "samples": 4, "env_steps": 300},
 ]
-FRESH = [{**PHASES[0], "refresh": True, "mean_rate": 0.3}, PHASES[1]]
+FRESH = [{**PHASES[0], "refresh": True, "mean_rate": 0.3, "replayed": 0.5}, PHASES[1]]
 
 
 def config(logdir: Path, **changes) -> WMControllerConfig:
@@ -188,6 +188,7 @@ def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_e
         ([{**PHASES[0], "sigma": 0}], "sigma=0"),
         ([{**PHASES[0], "samples": 1.5}], "samples=1.5"),
         ([{**PHASES[0], "mean_rate": 1.5}], r"mean_rate=1\.5.*at most 1"),
+        ([{**PHASES[0], "replayed": -0.5}], r"replayed=-0\.5"),
         ([{**PHASES[0], "refresh": 1}], "refresh=1"),
         ([{**PHASES[0], "refresh": True}], "needs components"),
         ("all", "'all'"),

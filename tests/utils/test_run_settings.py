@@ -23,7 +23,8 @@ def test_each_part_keeps_its_settings_and_is_replaced_by_its_next(tmp_path: Path
 
 
 def test_folders_are_left_out(tmp_path: Path) -> None:
-    values = {"logdir": "/home/me/run", "data_dir": "/home/me/data", "start_from": "/home/me/old", "seed": 3}
+    folders = ("logdir", "data_dir", "start_from", "warm_start", "driving")
+    values = {"seed": 3, **{name: f"/home/me/{name}" for name in folders}}
     path = write_settings(tmp_path, "ctrl", values)
     assert "/home/me" not in path.read_text() and read_settings(tmp_path)["ctrl"]["seed"] == 3
 

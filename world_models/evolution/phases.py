@@ -16,6 +16,7 @@ import numpy as np
 from world_models.errors import ConfigError
 from world_models.types import DoubleArray
 
+_SHARES = {"mean_rate", "replayed"}
 _KEPT = 24  # generations; their later half is few enough that the mean has not moved on
 
 
@@ -29,6 +30,8 @@ class Phase:
         samples: Episodes a candidate.
         env_steps: Its budget of simulator steps.
         mean_rate: How far a generation moves the mean, of the way that CMA-ES would (its learning rate of the mean).
+        replayed: Share of a generation's episodes that are earlier ones of this phase on which candidates differed
+            much (`evolution.tracks`).
         refresh: Whether its space is whitened anew, with what the best controller sees as it drives.
     """
 
@@ -37,6 +40,7 @@ class Phase:
     samples: int
     env_steps: int
     mean_rate: float = 1.0
+    replayed: float = 0.0
     refresh: bool = False
 
     @classmethod
@@ -51,7 +55,7 @@ class Phase:
             )
         for name in values:
             _check(name, values[name])
-        floats = {name: float(values[name]) for name in ("sigma", "mean_rate") if name in values}
+        floats = {name: float(values[name]) for name in _SHARES | {"sigma"} if name in values}
         return cls(**{**values, **floats})
 
 
@@ -60,10 +64,11 @@ def _check(name: str, value: Any) -> None:
         if not isinstance(value, bool):
             raise ConfigError(f"phases has {name}={value!r}: it must be true or false")
         return
-    least, most = {"pop_size": 2}.get(name, 0), 1 if name == "mean_rate" else math.inf
-    kind = int | float if name in ("sigma", "mean_rate") else int
-    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most or value == 0:
-        limit = ", at most 1" if name == "mean_rate" else ", pop_size at least 2"
+    least, most = {"pop_size": 2}.get(name, 0), 1 if name in _SHARES else math.inf
+    kind = int | float if name in _SHARES | {"sigma"} else int
+    zero = value == 0 and name != "replayed"
+    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most or zero:
+        limit = ", at most 1" if name in _SHARES else ", pop_size at least 2"
         raise ConfigError(f"phases has {name}={value!r}: it must be a number above 0{limit}")
 
 

@@ -69,7 +69,6 @@ class EvolutionRun:
         self.seconds = 0.0
         self.best_return = -np.inf
         self.horizon = min(settings.first_horizon or config.time_limit, config.time_limit)
-        self.tracks = TrackPool(settings.replayed)
         saved = self._saved()
         self.space = space_from_state_dict(saved["space"]) if saved else self._make_space()
         self._begin_phase(0, first_mean(self.space, self.template, settings, self._seed("first mean")))
@@ -147,11 +146,13 @@ class EvolutionRun:
     def _begin_phase(self, number: int, start: DoubleArray, generations: int = 0) -> None:
         """A fresh search about `start`, phase 0 with the config's own settings; `generations` are behind it."""
         c, s = self.config, self.settings
-        phase = s.phases[number - 1] if number else Phase(s.first_sigma, c.pop_size, c.n_samples, 0, s.mean_rate)
+        first = Phase(s.first_sigma, c.pop_size, c.n_samples, 0, s.mean_rate, s.replayed)
+        phase = s.phases[number - 1] if number else first
         seed = self._seed("phase", number) if number else s.seed
         self.phase, self.earlier = number, generations
         self.search = CmaEs(start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
         self.samples = SampleSize(phase.samples, s.max_samples, s.wanted_f)
+        self.tracks = TrackPool(phase.replayed)
         self.means = RecentMeans()
 
     def _next_phase(self) -> None:

@@ -18,7 +18,18 @@ from world_models.utils.versions import versions
 
 FILE_NAME = "settings.json"
 # Where things lay and how loud they were is of no use to another reader, who may be on another machine.
-_LEFT_OUT = ("logdir", "data_dir", "start_from", "driving", "noreload", "nosamples", "display", "tensorboard", "wandb")
+_LEFT_OUT = (
+    "logdir",
+    "data_dir",
+    "start_from",
+    "warm_start",
+    "driving",
+    "noreload",
+    "nosamples",
+    "display",
+    "tensorboard",
+    "wandb",
+)
 
 
 def write_settings(logdir: str | os.PathLike[str], part: str, values: Mapping[str, Any]) -> Path:
