@@ -51,7 +51,7 @@ def test_whitened_coordinates_have_mean_zero_and_covariance_one():
     space = WhitenedSpace.fit(states, 6, A)
     whitened = (states - space.center) @ space.components.T
     np.testing.assert_allclose(whitened.mean(0), 0, atol=1e-8)
-    np.testing.assert_allclose(np.cov(whitened, rowvar=False, bias=True), np.eye(6), atol=1e-6)
+    np.testing.assert_allclose(np.cov(whitened, rowvar=False), np.eye(6), atol=1e-6)
 
 
 def test_the_components_of_most_variance_come_first():
@@ -147,4 +147,4 @@ def test_standardized_components_see_what_is_said_in_small_numbers():
     assert known_of_quiet(plain) > 0.9, "what is left unexplained"
     assert known_of_quiet(standardized) < 0.1
     whitened = (states - standardized.center) @ standardized.components.T
-    np.testing.assert_allclose(np.cov(whitened.T, bias=True), np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(np.cov(whitened.T), np.eye(3), atol=1e-6)

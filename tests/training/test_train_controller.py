@@ -230,6 +230,35 @@ def test_a_phase_in_a_new_space_begins_at_the_same_controller_and_counts_its_dri
     assert before.env_steps < result.history[count - 1]["env_steps"] <= before.env_steps + 3 * 6
 
 
+def test_at_the_end_of_each_phase_the_best_is_chosen_on_more_tracks(new_run, monkeypatch):
+    calls = []
+    real = evolution_run.EvolutionRun._returns_of
+
+    def listening(run, points, purpose, count, *parts):
+        returns = real(run, points, purpose, count, *parts)
+        calls.append((purpose, count, parts, points, returns.mean(1)))
+        return returns
+
+    monkeypatch.setattr(evolution_run.EvolutionRun, "_returns_of", listening)
+    logdir = new_run()
+    result = train(
+        logdir,
+        max_env_steps=60,
+        phases=[{**PHASES[0], "env_steps": 600}],
+        max_generations=None,
+        choice_episodes=5,
+        eval_every=1,
+    )
+    choices = [call for call in calls if call[0] == "choice"]
+    assert [(count, parts, len(points)) for _, count, parts, points, _ in choices] == [(5, (0,), 4), (5, (1,), 4)]
+    before = max((call[4].max(), i) for i, call in enumerate(calls[: calls.index(choices[0])]))
+    best = calls[before[1]]
+    np.testing.assert_array_equal(choices[0][3][3], best[3][best[4].argmax()], "the best so far is among them")
+    assert result.best_return == choices[1][4].max(), "what re-evaluations had said no longer counts"
+    assert load_checkpoint(logdir / "ctrl" / "best.tar")["return_mean"] == result.best_return
+    assert result.history[-1]["eval_best"] == choices[1][4][3]
+
+
 def test_a_mean_rate_that_cannot_be_is_named(new_run):
     with pytest.raises(ConfigError, match=r"mean_rate is 0"):
         train(new_run(), mean_rate=0)
@@ -265,6 +294,7 @@ def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drive
         (3, {"components": 3, "whitening_episodes": 3}),
         (4, {"hidden_layers": [3], "first_horizon": 2}),
         (4, {"max_samples": 5, "wanted_f": 1e9}),
+        (6, {"max_env_steps": 60, "phases": PHASES, "max_generations": None, "choice_episodes": 3}),
         (7, {"replayed": 0.5, "max_generations": 8, "eval_every": 20}),
         (3, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
         (5, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),

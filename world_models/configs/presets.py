@@ -75,6 +75,7 @@ _DRIVEN = Preset(
         "sigma": 0.25,
         "first_bias": (0.0, -0.7, -0.5),
         "max_env_steps": 1_700_000,
+        "choice_episodes": 48,
         "phases": [
             {"sigma": 0.12, "pop_size": 32, "samples": 2, "env_steps": 1_200_000, "mean_rate": 0.7},
             {"sigma": 0.1, "pop_size": 32, "samples": 2, "env_steps": 4_000_000, "mean_rate": 0.4, "replayed": 0.5},

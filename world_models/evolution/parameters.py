@@ -71,7 +71,7 @@ class WhitenedSpace:
         away = states - center
         spread = np.sqrt((away**2).mean(0)) + _LEAST_SPREAD if standardized else np.ones(states.shape[1])
         away = away / spread
-        values, vectors = np.linalg.eigh(away.T @ away / len(states))
+        values, vectors = np.linalg.eigh(away.T @ away / (len(states) - int(bias)))
         order = np.argsort(values)[::-1][:components]
         scale = np.sqrt(np.maximum(values[order], 1e-8))
         basis = vectors[:, order]

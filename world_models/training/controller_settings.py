@@ -75,6 +75,8 @@ class ControllerSettings:
             depends on the machine's speed.
         eval_every: Generations between re-evaluations of the mean and of the generation's best.
         eval_episodes: Their episodes.
+        choice_episodes: Episodes by which, at the end of each phase, one of the mean, the generation's best, the recent
+            means' average and the best so far is chosen; 0: it is the best of all re-evaluations.
         hidden_layers: Of an MLP controller; empty: linear.
         use_hidden: Whether C sees h beside z.
         use_cell: Whether it sees M's cell state c as well, as the paper's C of TakeCover does.
@@ -109,6 +111,7 @@ class ControllerSettings:
     max_seconds: float = 0.0
     eval_every: int = 10
     eval_episodes: int = 8
+    choice_episodes: int = 0
     hidden_layers: tuple[int, ...] = ()
     use_hidden: bool = True
     use_cell: bool = False
@@ -150,6 +153,7 @@ class ControllerSettings:
             max_seconds=number(extra, "max_seconds", 0.0),
             eval_every=whole(extra, "eval_every", cls.eval_every, 1),
             eval_episodes=whole(extra, "eval_episodes", cls.eval_episodes, 1),
+            choice_episodes=whole(extra, "choice_episodes", 0),
             hidden_layers=tuple(layers),
             use_hidden=bool(extra.get("use_hidden", True)),
             use_cell=bool(extra.get("use_cell", False)),

@@ -314,7 +314,9 @@ class EvolutionRun:
         self.seconds = before + time.monotonic() - started  # a budget of time, too, ends with a re-evaluation
         phase_over = self._phase_over()
         if (generation + 1) % self.settings.eval_every == 0 or phase_over or self._over():
-            record |= self._re_evaluate(points[int(returns.argmax())])
+            leader = points[int(returns.argmax())]
+            decisive = bool(self.settings.choice_episodes) and (phase_over or self._over())
+            record |= self._choose(leader) if decisive else self._re_evaluate(leader)
             self.seconds = before + time.monotonic() - started
         if phase_over and self.phase < len(self.settings.phases):
             self._next_phase()
@@ -355,22 +357,44 @@ class EvolutionRun:
         Evolution never drives these tracks. The best so far is what the run gives, and where a phase begins.
         """
         points = np.stack([self.search.mean, leader, self.means.average])
-        parameters = self.space.to_parameters(points)
-        seeds = [self._seed("re-evaluation", i) for i in range(self.settings.eval_episodes)]
+        returns = self._returns_of(points, "re-evaluation", self.settings.eval_episodes)
+        self._keep_best(points, returns)
+        return self._told(returns)
+
+    def _choose(self, leader: DoubleArray) -> dict[str, Any]:
+        """The same three and the best so far, on more tracks, which none has driven: the best of these is kept.
+
+        What was the best of many re-evaluations owes that to luck as well; here all have the same chance.
+        """
+        points = np.stack([self.search.mean, leader, self.means.average, self.best_point])
+        returns = self._returns_of(points, "choice", self.settings.choice_episodes, self.phase)
+        self.best_return = -np.inf
+        self._keep_best(points, returns)
+        return self._told(returns) | {"eval_best": float(returns[3].mean())}
+
+    def _returns_of(self, points: DoubleArray, purpose: str, count: int, *parts: int) -> DoubleArray:
+        """Returns (K, count) of K points, to the end of each episode."""
+        seeds = [self._seed(purpose, *parts, i) for i in range(count)]
         episodes = [Episode(k, seed) for k in range(len(points)) for seed in seeds]
-        results = self._drive(episodes, parameters, self.config.time_limit, None)
-        returns = np.array([r.episode_return for r in results]).reshape(len(points), -1)
+        results = self._drive(episodes, self.space.to_parameters(points), self.config.time_limit, None)
+        self._film(self.space.to_parameters(points[0]), seeds[0])
+        return np.array([r.episode_return for r in results]).reshape(len(points), -1)
+
+    def _keep_best(self, points: DoubleArray, returns: DoubleArray) -> None:
         means = returns.mean(1)
         first = int(means.argmax())
         if means[first] > self.best_return:
             self.best_return, self.best_point = float(means[first]), points[first]
-            run_dir.save_checkpoint(self.best_path, self._facts(parameters[first]) | {"return_mean": self.best_return})
-        self._film(parameters[0], seeds[0])
+            facts = self._facts(self.space.to_parameters(points[first]))
+            run_dir.save_checkpoint(self.best_path, facts | {"return_mean": self.best_return})
+
+    def _told(self, returns: DoubleArray) -> dict[str, Any]:
+        mean, leader, average = (float(each.mean()) for each in returns[:3])
         return {
-            "eval_mean": float(means[0]),
+            "eval_mean": mean,
             "eval_std": float(returns[0].std()),
-            "eval_leader": float(means[1]),
-            "eval_average": float(means[2]),
+            "eval_leader": leader,
+            "eval_average": average,
             "best_so_far": float(self.best_return),
         }
 
