@@ -61,7 +61,7 @@ def train(logdir: Path, rules: DreamRules = RULES, pessimism: float = 0.0, **cha
 
 def test_the_best_action_of_a_hand_made_m_is_found(tmp_path: Path):
     logdir = save_dream(tmp_path, hand_made(GOALS, steepness=3.0))
-    result = train(logdir, max_generations=40, pop_size=24, eval_every=10, sigma=0.5)
+    result = train(logdir, max_generations=40, pop_size=12, eval_every=10, sigma=0.5)
     assert result.best_return > 0.98 * 8 * best_reward(GOALS, steepness=3.0)
     _, facts = load_controller(logdir)
     assert facts["trained_in"] == "dream" and facts["dream_temperature"] == 1.0 and facts["env_name"] == STEER
