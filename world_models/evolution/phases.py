@@ -32,7 +32,6 @@ class Phase:
         mean_rate: How far a generation moves the mean, of the way that CMA-ES would (its learning rate of the mean).
         replayed: Share of a generation's episodes that are earlier ones of this phase on which candidates differed
             much (`evolution.tracks`).
-        refresh: Whether its space is whitened anew, with what the best controller sees as it drives.
     """
 
     sigma: float
@@ -41,7 +40,6 @@ class Phase:
     env_steps: int
     mean_rate: float = 1.0
     replayed: float = 0.0
-    refresh: bool = False
 
     @classmethod
     def from_mapping(cls, values: Any) -> Phase:
@@ -60,10 +58,6 @@ class Phase:
 
 
 def _check(name: str, value: Any) -> None:
-    if name == "refresh":
-        if not isinstance(value, bool):
-            raise ConfigError(f"phases has {name}={value!r}: it must be true or false")
-        return
     least, most = {"pop_size": 2}.get(name, 0), 1 if name in _SHARES else math.inf
     kind = int | float if name in _SHARES | {"sigma"} else int
     zero = value == 0 and name != "replayed"

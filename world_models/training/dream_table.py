@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from world_models.envs.vizdoom_env import TAKE_COVER
 from world_models.errors import ConfigError
 from world_models.training.pipeline import write_json
 from world_models.utils.run_dir import best_path, load_checkpoint
+from world_models.utils.scores import json_object
 
 TEMPERATURES = (0.1, 0.5, 1.0, 1.15, 1.3)
 """The paper's."""
@@ -58,6 +58,7 @@ def temperature_table(out: str | Path, temperatures: Sequence[float], work: Work
 
     Raises:
         ConfigError: no temperature, one twice, or one that is not above 0.
+        DataError: a row that was scored is no longer JSON.
     """
     if not temperatures or len(set(temperatures)) < len(temperatures) or min(temperatures) <= 0:
         raise ConfigError(f"temperatures={list(temperatures)} cannot work: name at least one, above 0, each once.")
@@ -74,10 +75,9 @@ def _row(temperature: float, folder: Path, work: Work) -> Score:
     path = folder / "row.json"
     generation = load_checkpoint(best_path(folder, "ctrl"))["generation"]
     key = {"temperature": temperature, "generation": generation, "episodes": work.episodes, "seed": work.seed}
-    if path.is_file():
-        found: Score = json.loads(path.read_text(encoding="utf-8"))
-        if all(found.get(name) == value for name, value in key.items()):
-            return found
+    found = json_object(path, "remove the file, and the row is scored anew")
+    if found and all(found.get(name) == value for name, value in key.items()):
+        return dict(found)
     row = key | {"dreamed": work.dreamed(temperature, folder), "real": work.real(temperature, folder)}
     write_json(path, row)
     return row

@@ -15,7 +15,7 @@ from world_models.configs.wm_config import WMControllerConfig
 from world_models.envs.registry import canonical_id
 from world_models.errors import CheckpointError
 from world_models.evolution.cma_es import CmaEs
-from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
+from world_models.evolution.parameters import PlainSpace, Space, space_from_state_dict
 from world_models.evolution.phases import Phase, RecentMeans
 from world_models.evolution.samples import SampleSize
 from world_models.evolution.tracks import TrackPool
@@ -29,7 +29,7 @@ from world_models.training.budget import Budget, Spent
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_setup import driving_space, first_mean, fit_space, make_template
 from world_models.training.warm_start import warm_space
-from world_models.training.whitening import states_of_driving, states_of_noise
+from world_models.training.whitening import states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
 from world_models.utils.progress import Progress
@@ -154,27 +154,6 @@ class EvolutionRun:
         self.samples = SampleSize(phase.samples, s.max_samples, s.wanted_f)
         self.tracks = TrackPool(phase.replayed)
         self.means = RecentMeans()
-
-    def _next_phase(self) -> None:
-        """From the best point, in a new space where the phase wants one."""
-        number = self.phase + 1
-        if self.settings.phases[number - 1].refresh:
-            self.space, drives = self._refreshed(number)
-            self.best_point = np.zeros(self.space.size)
-            self._count(drives)
-        self._begin_phase(number, self.best_point, self.generation)
-
-    def _refreshed(self, number: int) -> tuple[WhitenedSpace, list[EpisodeResult]]:
-        """The space about the best controller, whitened with what it and its neighbours see; and their episodes."""
-        assert isinstance(self.recipe, Recipe)
-        rng = np.random.default_rng(self._seed("refresh", number))
-        episodes = self.settings.whitening_episodes
-        away = self.search.sigma * rng.uniform(size=(episodes, 1)) * rng.standard_normal((episodes, self.space.size))
-        drivers = self.space.to_parameters(self.best_point + away)
-        seeds = [self._seed("whitening", number, i) for i in range(episodes)]
-        states, results = states_of_driving(self.recipe, drivers, seeds, self.settings.use_hidden)
-        best = self.space.to_parameters(self.best_point)
-        return fit_space(states, self.settings, self.template, best), results
 
     @property
     def generation(self) -> int:
@@ -318,11 +297,10 @@ class EvolutionRun:
             decisive = bool(self.settings.choice_episodes) and (phase_over or self._over())
             record |= self._choose(leader) if decisive else self._re_evaluate(leader)
             self.seconds = before + time.monotonic() - started
-        if phase_over and self.phase < len(self.settings.phases):
-            self._next_phase()
-            self.seconds = before + time.monotonic() - started
         record |= {**self.totals, "seconds": round(self.seconds, 3)}
         self.history.append(record)
+        if phase_over and self.phase < len(self.settings.phases):
+            self._begin_phase(self.phase + 1, self.best_point, self.generation)
         self._save()
         self.log.write(record)
         return record
@@ -338,12 +316,9 @@ class EvolutionRun:
         results = evaluate(
             self.executor, episodes, parameters, time_limit=horizon, hopeless=hopeless, shard_size=self.shard_size
         )
-        self._count(results)
-        return results
-
-    def _count(self, results: list[EpisodeResult]) -> None:
         self.totals["episodes"] += len(results)
         self.totals["env_steps"] += sum(r.steps for r in results)
+        return results
 
     def _lengthen(self, results: list[EpisodeResult]) -> None:
         """Longer episodes once most candidates drive to the end of these."""

@@ -1,0 +1,43 @@
+"""Evolutions of a few generations on the steering environment, for the tests of stage C."""
+
+from pathlib import Path
+
+from tests.small_envs import STEER
+from tests.small_runs import HIDDENS, LATENTS
+from world_models.configs.wm_config import WMControllerConfig
+from world_models.training.train_controller import ControllerResult, train_controller
+
+# Steps of a generation: 4 candidates of 2 episodes of 6 at first, then 5 of 3, then 3 of 4.
+PHASES = [
+    {"sigma": 0.05, "pop_size": 5, "samples": 3, "env_steps": 150},
+    {"sigma": 0.02, "pop_size": 3, "samples": 4, "env_steps": 300},
+]
+FRESH = [{**PHASES[0], "mean_rate": 0.3, "replayed": 0.5}, PHASES[1]]
+
+
+def config(logdir: Path, **changes) -> WMControllerConfig:
+    settings = {
+        "logdir": str(logdir),
+        "env_name": STEER,
+        "latent_size": LATENTS,
+        "hidden_size": HIDDENS,
+        "action_size": 2,
+        "n_samples": 2,
+        "pop_size": 4,
+        "target_return": 1e9,
+        "max_workers": 1,
+        "display": False,
+        "time_limit": 6,
+        "max_generations": 4,
+        "eval_every": 2,
+        "eval_episodes": 2,
+    }
+    return WMControllerConfig({**settings, **changes})
+
+
+def train(logdir: Path, **changes) -> ControllerResult:
+    return train_controller(config(logdir, **changes))
+
+
+def timeless(history: list[dict]) -> list[dict]:
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in history]

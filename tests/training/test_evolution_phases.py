@@ -1,0 +1,90 @@
+"""Phases of stage C: where each begins, and by which tracks its best is chosen."""
+
+import numpy as np
+import pytest
+
+from tests.training.evolutions import PHASES, train
+from world_models.errors import CheckpointError, ConfigError
+from world_models.training import evolution_run
+from world_models.utils.run_dir import load_checkpoint
+
+
+def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_episodes(new_run, monkeypatch):
+    begun = []
+    real = evolution_run.EvolutionRun._begin_phase
+
+    def listening(run, number, start, generations=0):
+        real(run, number, start, generations)
+        best = run.best_point if number else start
+        begun.append((number, run.search.sigma, run.search.pop_size, run.samples.now, np.array_equal(start, best)))
+
+    monkeypatch.setattr(evolution_run.EvolutionRun, "_begin_phase", listening)
+    result = train(new_run(), max_env_steps=60, phases=PHASES, max_generations=None)
+    assert begun == [(0, 0.1, 4, 2, True), (1, 0.05, 5, 3, True), (2, 0.02, 3, 4, True)]
+    assert [record["generation"] for record in result.history] == list(range(1, len(result.history) + 1))
+    assert sorted({record["samples"] for record in result.history}) == [2, 3, 4]
+    assert result.env_steps >= 60 + 150 + 300
+    ends = [
+        i
+        for i, (a, b) in enumerate(zip(result.history, result.history[1:], strict=False))
+        if a["samples"] < b["samples"]
+    ]
+    assert all("eval_mean" in result.history[i] for i in [*ends, -1]), "a phase ends with a re-evaluation"
+
+
+@pytest.mark.parametrize(
+    ("phases", "said"),
+    [
+        ([{"sigma": 0.1}], "sigma, pop_size, samples, env_steps"),
+        ([{**PHASES[0], "pop_size": 1}], "pop_size=1"),
+        ([{**PHASES[0], "sigma": 0}], "sigma=0"),
+        ([{**PHASES[0], "samples": 1.5}], "samples=1.5"),
+        ([{**PHASES[0], "mean_rate": 1.5}], r"mean_rate=1\.5.*at most 1"),
+        ([{**PHASES[0], "replayed": -0.5}], r"replayed=-0\.5"),
+        ("all", "'all'"),
+    ],
+)
+def test_phases_that_cannot_be_are_named(new_run, phases, said):
+    with pytest.raises(ConfigError, match=said):
+        train(new_run(), max_env_steps=60, phases=phases)
+
+
+def test_phases_need_a_budget_before_them(new_run):
+    with pytest.raises(ConfigError, match="max_env_steps"):
+        train(new_run(), phases=PHASES)
+
+
+def test_a_checkpoint_of_a_later_phase_is_not_resumed_without_it(new_run):
+    logdir = new_run()
+    train(logdir, max_env_steps=60, phases=PHASES, max_generations=None)
+    with pytest.raises(CheckpointError, match="phase 3 of its evolution"):
+        train(logdir, max_env_steps=60, phases=PHASES[:1], max_generations=None)
+
+
+def test_at_the_end_of_each_phase_the_best_is_chosen_on_more_tracks(new_run, monkeypatch):
+    calls = []
+    real = evolution_run.EvolutionRun._returns_of
+
+    def listening(run, points, purpose, count, *parts):
+        returns = real(run, points, purpose, count, *parts)
+        calls.append((purpose, count, parts, points, returns.mean(1)))
+        return returns
+
+    monkeypatch.setattr(evolution_run.EvolutionRun, "_returns_of", listening)
+    logdir = new_run()
+    result = train(
+        logdir,
+        max_env_steps=60,
+        phases=[{**PHASES[0], "env_steps": 600}],
+        max_generations=None,
+        choice_episodes=5,
+        eval_every=1,
+    )
+    choices = [call for call in calls if call[0] == "choice"]
+    assert [(count, parts, len(points)) for _, count, parts, points, _ in choices] == [(5, (0,), 4), (5, (1,), 4)]
+    before = max((call[4].max(), i) for i, call in enumerate(calls[: calls.index(choices[0])]))
+    best = calls[before[1]]
+    np.testing.assert_array_equal(choices[0][3][3], best[3][best[4].argmax()], "the best so far is among them")
+    assert result.best_return == choices[1][4].max(), "what re-evaluations had said no longer counts"
+    assert load_checkpoint(logdir / "ctrl" / "best.tar")["return_mean"] == result.best_return
+    assert result.history[-1]["eval_best"] == choices[1][4][3]
