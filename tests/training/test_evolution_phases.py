@@ -6,22 +6,24 @@ import pytest
 from tests.training.evolutions import PHASES, train
 from world_models.errors import CheckpointError, ConfigError
 from world_models.training import evolution_run
+from world_models.training.evolution_state import EvolutionState
 from world_models.utils.run_dir import load_checkpoint
 
 
 def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_episodes(new_run, monkeypatch):
     begun = []
-    real = evolution_run.EvolutionRun._begin_phase
+    real = EvolutionState.begin_phase
 
-    def listening(run, number, start, generations=0):
-        real(run, number, start, generations)
-        best = run.best_point if number else start
-        begun.append((number, run.search.sigma, run.search.pop_size, run.samples.now, np.array_equal(start, best)))
+    def listening(state, number, start, generations=0):
+        real(state, number, start, generations)
+        best, search = state.best_point if number else start, state.search
+        begun.append((number, search.sigma, search.pop_size, state.samples.now, np.array_equal(start, best)))
 
-    monkeypatch.setattr(evolution_run.EvolutionRun, "_begin_phase", listening)
+    monkeypatch.setattr(EvolutionState, "begin_phase", listening)
     result = train(new_run(), max_env_steps=60, phases=PHASES, max_generations=None)
     assert begun == [(0, 0.1, 4, 2, True), (1, 0.05, 5, 3, True), (2, 0.02, 3, 4, True)]
     assert [record["generation"] for record in result.history] == list(range(1, len(result.history) + 1))
+    assert result.generations == len(result.history)
     assert sorted({record["samples"] for record in result.history}) == [2, 3, 4]
     assert result.env_steps >= 60 + 150 + 300
     ends = [

@@ -32,8 +32,15 @@ def test_everything_that_presets_say_can_be_set():
         ("ctrl.sigma", "STAGE.NAME=VALUE"),
         ("sigma=1", "STAGE.NAME=VALUE"),
         ("rnn.zzz=1", "it is one of anneal"),
+        ("dream.temprature=1", "did you mean 'temperature'"),
+        ("dream.temperature=1", "evolves C in the environment, not in a dream.*dream train"),
     ],
 )
 def test_what_no_stage_would_read_is_refused(text, says):
     with pytest.raises(ConfigError, match=says):
         with_overrides(Preset(), [text])
+
+
+def test_a_preset_that_dreams_can_dream_otherwise():
+    table = with_overrides(PRESETS["takecover"], ["dream.temperature=0.5", "dream.pessimism=1"])
+    assert [table.of_round(n).dream for n in (1, 2)] == [{"temperature": 0.5, "reward": "survival", "pessimism": 1}] * 2

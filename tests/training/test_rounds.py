@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.small_runs import inline_executors
 from tests.training.runs import assert_equal
 from world_models.configs.presets import PRESETS, Preset
+from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.datasets.rollout_files import list_rollouts, read_meta
 from world_models.training import train_world_model
 from world_models.training.pipeline import Pipeline
@@ -53,6 +56,37 @@ def test_a_run_stopped_in_its_second_round_ends_as_one_that_was_not(tmp_path, mo
         promoted = load_checkpoint(best_path(whole / "run", stage))
         assert_equal(promoted, load_checkpoint(best_path(whole / "run" / f"round_{best['round']}", stage)), stage)
         assert_equal(promoted["state_dict"], load_checkpoint(best_path(stopped / "run", stage))["state_dict"], stage)
+
+
+@pytest.fixture
+def _dreaming(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = PRESETS["tiny"]
+    ctrl = {**tiny.ctrl, "num_lanes": 4}
+    dreams = replace(tiny, rnn={**tiny.rnn, "terminal_weight": 10.0}, ctrl=ctrl, dream={"temperature": 1.15})
+    monkeypatch.setitem(PRESETS, "tiny", dreams)
+
+
+@pytest.mark.usefixtures("_dreaming")
+def test_rounds_of_a_preset_that_dreams_never_drive_while_evolving_and_give_the_last_one(tmp_path):
+    assert train_world_model.main(command(tmp_path)) == 0
+    policies = [read_meta(path)["policy"] for path in list_rollouts(tmp_path / "data")]
+    assert policies == ["brownian"] * 5 + ["agent"] * 5, "it drives to collect"
+    last, run = tmp_path / "run" / "round_2", tmp_path / "run"
+    facts = load_checkpoint(best_path(run, "ctrl"))
+    assert (facts["trained_in"], facts["dream_temperature"]) == ("dream", 1.15)
+    for stage in STAGES:
+        assert_equal(load_checkpoint(best_path(run, stage)), load_checkpoint(best_path(last, stage)), stage)
+    starts = load_starts(starts_path(run))
+    np.testing.assert_array_equal(starts.warm_mu, load_starts(starts_path(last)).warm_mu)
+    assert json.loads((run / "settings.json").read_text())["run"]["dream"] == {"temperature": 1.15}
+
+
+@pytest.mark.usefixtures("_dreaming")
+@pytest.mark.parametrize(("given", "says"), [("0", "temperature=0"), ("warm", "'warm'")])
+def test_a_dream_that_cannot_be_is_refused_before_anything_is_written(tmp_path, capsys, given, says):
+    assert train_world_model.main(command(tmp_path, "--set", f"dream.temperature={given}")) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "data").exists() and not (tmp_path / "run").exists()
 
 
 def test_rounds_of_nothing_are_an_error(tmp_path, capsys):

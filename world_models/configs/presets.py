@@ -1,8 +1,9 @@
 """Named settings of a whole run.
 
 A preset is a table of command-line settings by their names, and the further settings of each stage that
-have no flag (`vae`, `rnn`, `ctrl`, `collect`). What is given on the command line counts before it. A preset of
-several rounds (the paper's iterative procedure) has a table of differences for each round after the first.
+have no flag (`vae`, `rnn`, `ctrl`, `collect`), and of the dream where C is evolved in M (`dream`). What is given on
+the command line counts before it. A preset of several rounds (the paper's iterative procedure) has a table of
+differences for each round after the first.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class Preset:
     """Settings of a run: `flags` by the command line's names, the rest by stage (into `config.extra`).
 
     `rounds` has, for each round after the first, what is different in it; `carry` in its `ctrl` says whether C begins
-    as the one of the round before (the default) or anew, on the V and M that are better now.
+    as the one of the round before (the default) or anew, on the V and M that are better now. `dream`, where it is not
+    empty, has C evolved in M and not in the environment: fields of `DreamRules`, and `pessimism`.
     """
 
     flags: Table = field(default_factory=dict)
@@ -30,6 +32,7 @@ class Preset:
     vae: Table = field(default_factory=dict)
     rnn: Table = field(default_factory=dict)
     ctrl: Table = field(default_factory=dict)
+    dream: Table = field(default_factory=dict)
     rounds: tuple[Preset, ...] = ()
 
     def of_round(self, number: int) -> Preset:
@@ -44,6 +47,7 @@ class Preset:
             vae={**self.vae, **other.vae},
             rnn={**self.rnn, **other.rnn},
             ctrl={**self.ctrl, **other.ctrl},
+            dream={**self.dream, **other.dream},
         )
 
 
@@ -156,8 +160,9 @@ PRESETS: dict[str, Preset] = {
         },
         rounds=(_DRIVEN,),
     ),
-    # ViZDoom's TakeCover (section 4): C sees z, h and c and has 1,088 numbers. V's KL weighs little, as a fireball
-    # is a few pixels; M's terminal head learns where episodes end, as the dream's episodes end by it.
+    # ViZDoom's TakeCover (section 4): C sees z, h and c, has 1,088 numbers and is evolved in the dream alone. V's KL
+    # weighs little, as a fireball is a few pixels; M's terminal head learns where episodes end, as the dream's episodes
+    # end by it. The later rounds show V and M what the dream's C does in the game.
     "takecover": Preset(
         flags={
             "env": "TakeCover",
@@ -166,27 +171,38 @@ PRESETS: dict[str, Preset] = {
             "num_rollouts": 600,
             "vae_epochs": 5,
             "vae_batch_size": 64,
-            "rnn_epochs": 40,
+            "rnn_epochs": 20,
             "rnn_lr": 2e-3,
             "rnn_batch_size": 64,
             "seq_len": 64,
-            "ctrl_pop_size": 32,
-            "ctrl_samples": 4,
-            "ctrl_target": 1900.0,
+            "ctrl_pop_size": 48,
+            "ctrl_samples": 16,
+            "ctrl_target": 2100.0,
             "amp": False,
         },
         vae={"kl_weight": 0.1, "num_test_files": 40, "frames_per_epoch": 40_000},
-        rnn={"optimizer": "adam", "num_test_files": 40, "terminal_weight": 10.0},
+        rnn={"optimizer": "adam", "num_test_files": 40, "terminal_weight": 10.0, "anneal": 0.4},
         ctrl={
             "use_cell": True,
             "bias": False,
             "components": 32,
             "sigma": 0.2,
-            "max_samples": 16,
-            "max_env_steps": 4_000_000,
-            "eval_every": 10,
-            "eval_episodes": 32,
+            "max_generations": 25,
+            "eval_every": 5,
+            "eval_episodes": 128,
+            "choice_episodes": 512,
         },
+        dream={"temperature": 1.15, "reward": "survival"},
+        rounds=(
+            Preset(
+                flags={"num_rollouts": 760, "policy": "agent", "spread": 0.3, "vae_epochs": 2, "rnn_epochs": 15},
+                ctrl={"carry": False},
+            ),
+            Preset(
+                flags={"num_rollouts": 920, "policy": "agent", "spread": 0.3, "vae_epochs": 2, "rnn_epochs": 15},
+                ctrl={"carry": False},
+            ),
+        ),
     ),
     # Ha & Schmidhuber 2018, appendix A: 10,000 rollouts, one epoch of V, twenty of M, 64 candidates of 16
     # episodes, in C's own 867 parameters.

@@ -100,7 +100,8 @@ class DreamRun(EvolutionRun):
         self, episodes: list[Episode], parameters: DoubleArray, horizon: int, hopeless: int | None
     ) -> list[EpisodeResult]:
         results = super()._drive(episodes, parameters, horizon, hopeless)
-        self.totals["clamped"] = self.totals.get("clamped", 0) + sum(r.clamped for r in results)
+        totals = self.state.totals
+        totals["clamped"] = totals.get("clamped", 0) + sum(r.clamped for r in results)
         return results
 
 

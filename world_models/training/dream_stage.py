@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,23 @@ def train_in_dream(config: WMControllerConfig, rules: DreamRules, pessimism: flo
         raise ConfigError(f"pessimism={pessimism!r} cannot work: give a finite number of at least 0.")
     load_starts(starts_path(config.logdir))  # refused before anything is started
     return evolve(DreamRun(config, ControllerSettings.from_config(config), rules, pessimism))
+
+
+def dream_of(table: Mapping[str, Any]) -> tuple[DreamRules, float]:
+    """The rules and the pessimism of a preset's table `dream`.
+
+    Raises:
+        ConfigError: a value cannot work, or a name is none of them.
+    """
+    known = [field.name for field in fields(DreamRules)]
+    unknown = sorted(set(table) - {*known, "pessimism"})
+    if unknown:
+        raise ConfigError(f"dream has no setting {unknown[0]!r}; it is one of {', '.join(known)}, pessimism.")
+    rules = {name: value for name, value in table.items() if name != "pessimism"}
+    try:
+        return DreamRules(**rules), float(table.get("pessimism", 0.0))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"dream is {dict(table)}: one of these is no number ({error}).") from error
 
 
 def evaluate_dream(

@@ -1,8 +1,7 @@
-"""One run of evolution: its search, its executor, its budgets, its checkpoints."""
+"""One run of evolution: candidates driven, told, re-evaluated; its budgets and its files."""
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from dataclasses import asdict
@@ -14,20 +13,17 @@ import numpy.typing as npt
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.envs.registry import canonical_id
 from world_models.errors import CheckpointError
-from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import PlainSpace, Space, space_from_state_dict
-from world_models.evolution.phases import Phase, RecentMeans
-from world_models.evolution.samples import SampleSize
-from world_models.evolution.tracks import TrackPool
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.controller import flatten_parameters, load_parameters
 from world_models.report.episode import film
 from world_models.rollout.dream_driver import DreamRecipe
 from world_models.rollout.driver import Recipe, choose_backend
-from world_models.training.budget import Budget, Spent
+from world_models.training.budget import Budget
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_setup import driving_space, first_mean, fit_space, make_template
+from world_models.training.evolution_state import EvolutionState
 from world_models.training.warm_start import warm_space
 from world_models.training.whitening import states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
@@ -37,7 +33,6 @@ from world_models.utils.run_settings import note_settings
 from world_models.utils.seeding import derive_seed
 from world_models.utils.tracking import Tracker, Tracking, tracked
 
-_LOG = logging.getLogger(__name__)
 STAGE = "ctrl"
 
 
@@ -64,17 +59,13 @@ class EvolutionRun:
         self.log = run_dir.JsonlLog(run_dir.log_path(config.logdir, STAGE))
         self.template = make_template(config, settings)
         self.recipe = self._make_recipe()
-        self.history: list[dict[str, Any]] = []
-        self.totals: dict[str, int] = {"episodes": 0, "env_steps": 0}
-        self.seconds = 0.0
-        self.best_return = -np.inf
-        self.horizon = min(settings.first_horizon or config.time_limit, config.time_limit)
         saved = self._saved()
-        self.space = space_from_state_dict(saved["space"]) if saved else self._make_space()
-        self._begin_phase(0, first_mean(self.space, self.template, settings, self._seed("first mean")))
-        self.best_point = self.search.mean
+        space = space_from_state_dict(saved["space"]) if saved else self._make_space()
+        start = first_mean(space, self.template, settings, self._seed("first mean"))
+        self.state = EvolutionState(config, settings, space, start, self._seed)
         if saved:
-            self._restore(saved)
+            self.state.load_state_dict(saved, str(self.checkpoint_path))
+            self.log.rewind("generation", self.state.generation)
         self.executor = make_executor(self.recipe, config.max_workers)
 
     def _make_recipe(self) -> Recipe | DreamRecipe:
@@ -143,45 +134,6 @@ class EvolutionRun:
                 "name another folder, or start anew with --noreload."
             )
 
-    def _begin_phase(self, number: int, start: DoubleArray, generations: int = 0) -> None:
-        """A fresh search about `start`, phase 0 with the config's own settings; `generations` are behind it."""
-        c, s = self.config, self.settings
-        first = Phase(s.first_sigma, c.pop_size, c.n_samples, 0, s.mean_rate, s.replayed)
-        phase = s.phases[number - 1] if number else first
-        seed = self._seed("phase", number) if number else s.seed
-        self.phase, self.earlier = number, generations
-        self.search = CmaEs(start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
-        self.samples = SampleSize(phase.samples, s.max_samples, s.wanted_f)
-        self.tracks = TrackPool(phase.replayed)
-        self.means = RecentMeans()
-
-    @property
-    def generation(self) -> int:
-        """How many generations have been told, of all phases."""
-        return self.earlier + self.search.generation
-
-    def _restore(self, saved: dict[str, Any]) -> None:
-        number = int(saved.get("phase", 0))
-        if number > len(self.settings.phases):
-            raise CheckpointError(
-                f"{self.checkpoint_path} is in phase {number + 1} of its evolution, and the settings have "
-                f"{len(self.settings.phases) + 1}: resume with the same settings, or start anew with --noreload."
-            )
-        if number:
-            self._begin_phase(number, np.asarray(saved["search"]["start"]), int(saved["earlier"]))
-        self.search.load_state_dict(saved["search"])
-        self.means = RecentMeans(list(np.asarray(saved["means"]))) if "means" in saved else self.means
-        self.best_point = np.asarray(saved["best_point"]) if "best_point" in saved else self.search.mean
-        self.totals = dict(saved["totals"])
-        self.seconds = float(saved["seconds"])
-        self.best_return = float(saved["best_return"])
-        self.horizon = int(saved["horizon"])
-        self.samples.load_state_dict(saved["samples"])
-        if "tracks" in saved:
-            self.tracks.load_state_dict(saved["tracks"])
-        self.history = list(saved["history"])
-        self.log.rewind("generation", self.generation)
-
     def _facts(self, parameters: DoubleArray) -> dict[str, Any]:
         load_parameters(parameters, self.template)
         return {
@@ -191,37 +143,19 @@ class EvolutionRun:
             "env_name": self.env_id,
             "backend": self.recipe.backend,
             "sample_latents": self.settings.sample_latents,
-            "generation": self.generation,
-            "env_steps": self.totals["env_steps"],
+            "generation": self.state.generation,
+            "env_steps": self.state.totals["env_steps"],
         }
 
     def _save(self) -> None:
-        mean = self.space.to_parameters(self.search.mean)
-        run_dir.save_checkpoint(
-            self.checkpoint_path,
-            self._facts(mean)
-            | {
-                "search": self.search.state_dict(),
-                "phase": self.phase,
-                "earlier": self.earlier,
-                "means": np.stack(self.means.means) if self.means.means else np.zeros((0, self.space.size)),
-                "best_point": self.best_point,
-                "space": self.space.state_dict(),
-                "totals": self.totals,
-                "seconds": self.seconds,
-                "best_return": float(self.best_return),
-                "horizon": self.horizon,
-                "samples": self.samples.state_dict(),
-                "tracks": self.tracks.state_dict(),
-                "history": self.history,
-            },
-        )
+        mean = self.state.space.to_parameters(self.state.search.mean)
+        run_dir.save_checkpoint(self.checkpoint_path, self._facts(mean) | self.state.state_dict())
 
     # -- evolution -----------------------------------------------------------------------------------
 
     def train(self) -> None:
         """Generations until the target return or a budget is reached."""
-        done = self.generation
+        done = self.state.generation
         if not done:
             self.log.rewind("generation", 0)
         asked = {**self.config.to_dict(), **asdict(self.settings)}
@@ -234,76 +168,68 @@ class EvolutionRun:
         ):
             while not self._over():
                 record = self._generation()
-                self.tracker.scalars(self.generation, record)
-                progress.expect(self.budget.expected_generations(self._spent()))
+                self.tracker.scalars(self.state.generation, record)
+                progress.expect(self.budget.expected_generations(self.state.spent))
                 told = {"mean": round(record["mean"], 1), "steps": record["env_steps"]}
-                progress.update(1, best=round(self.best_return, 1), **told)
-
-    def _spent(self) -> Spent:
-        return Spent(self.generation, self.totals["env_steps"], self.seconds)
+                progress.update(1, best=round(self.state.best_return, 1), **told)
 
     def _over(self) -> bool:
-        s = self.settings
+        s, now = self.settings, self.state
         return (
-            self.best_return >= self.config.target_return
-            or (s.max_generations is not None and self.generation >= s.max_generations)
-            or (self.phase == len(s.phases) and self._phase_over())
-            or (s.max_seconds > 0 and self.seconds >= s.max_seconds)
+            now.best_return >= self.config.target_return
+            or (s.max_generations is not None and now.generation >= s.max_generations)
+            or (now.last_phase and now.phase_over)
+            or (s.max_seconds > 0 and now.seconds >= s.max_seconds)
         )
 
-    def _phase_over(self) -> bool:
-        s = self.settings
-        budget = s.max_env_steps
-        if budget is None:
-            return False
-        return self.totals["env_steps"] >= budget + sum(phase.env_steps for phase in s.phases[: self.phase])
-
     def _generation(self) -> dict[str, Any]:
-        started = time.monotonic()
-        generation = self.generation
-        points = self.search.ask()
-        parameters = self.space.to_parameters(points)
-        horizon, samples = self.horizon, self.samples.now
+        started, now = time.monotonic(), self.state
+        before = now.seconds
+        leader, record = self._evolve()
+        now.seconds = before + time.monotonic() - started  # a budget of time, too, ends with a re-evaluation
+        phase_over = now.phase_over
+        if now.generation % self.settings.eval_every == 0 or phase_over or self._over():
+            decisive = bool(self.settings.choice_episodes) and (phase_over or self._over())
+            record |= self._choose(leader) if decisive else self._re_evaluate(leader)
+            now.seconds = before + time.monotonic() - started
+        record |= {**now.totals, "seconds": round(now.seconds, 3)}
+        now.history.append(record)
+        if phase_over and not now.last_phase:
+            now.begin_phase(now.phase + 1, now.best_point, now.generation)
+        self._save()
+        self.log.write(record)
+        return record
+
+    def _evolve(self) -> tuple[DoubleArray, dict[str, Any]]:
+        """One generation of candidates, driven and told; the best of them and what the log says of it."""
+        now, generation = self.state, self.state.generation
+        points = now.search.ask()
+        horizon, samples = now.horizon, now.samples.now
         fresh = [self._seed("track", generation, sample) for sample in range(samples)]
-        tracks = self.tracks.choose(fresh, self._seed("replay", generation))
+        tracks = now.tracks.choose(fresh, self._seed("replay", generation))
         results = self._drive(
             [Episode(candidate, track) for track in tracks for candidate in range(len(points))],
-            parameters,
+            now.space.to_parameters(points),
             horizon,
             self.settings.hopeless or None,
         )
         each = np.array([r.expected_return(horizon) for r in results]).reshape(samples, -1)
         returns = self._fitness(each)
-        self.search.tell(points, returns)
-        self.means.add(self.search.mean)
-        self.tracks.tell(tracks, each)
-        f = self.samples.tell(each)
-        self._lengthen(results)
-        record: dict[str, Any] = {
+        now.search.tell(points, returns)
+        now.means.add(now.search.mean)
+        now.tracks.tell(tracks, each)
+        f = now.samples.tell(each)
+        now.lengthen(results)
+        return points[int(returns.argmax())], {
             "generation": generation + 1,
             "best": float(returns.max()),
             "mean": float(returns.mean()),
             "std": float(returns.std()),
-            "sigma": self.search.sigma,
+            "sigma": now.search.sigma,
             "horizon": horizon,
             "samples": samples,
             "f": f if math.isfinite(f) else None,
         }
-        before = self.seconds
-        self.seconds = before + time.monotonic() - started  # a budget of time, too, ends with a re-evaluation
-        phase_over = self._phase_over()
-        if (generation + 1) % self.settings.eval_every == 0 or phase_over or self._over():
-            leader = points[int(returns.argmax())]
-            decisive = bool(self.settings.choice_episodes) and (phase_over or self._over())
-            record |= self._choose(leader) if decisive else self._re_evaluate(leader)
-            self.seconds = before + time.monotonic() - started
-        record |= {**self.totals, "seconds": round(self.seconds, 3)}
-        self.history.append(record)
-        if phase_over and self.phase < len(self.settings.phases):
-            self._begin_phase(self.phase + 1, self.best_point, self.generation)
-        self._save()
-        self.log.write(record)
-        return record
 
     def _fitness(self, returns: DoubleArray) -> DoubleArray:
         """What a candidate (N,) is worth by its returns (S, N)."""
@@ -316,22 +242,16 @@ class EvolutionRun:
         results = evaluate(
             self.executor, episodes, parameters, time_limit=horizon, hopeless=hopeless, shard_size=self.shard_size
         )
-        self.totals["episodes"] += len(results)
-        self.totals["env_steps"] += sum(r.steps for r in results)
+        self.state.count(results)
         return results
-
-    def _lengthen(self, results: list[EpisodeResult]) -> None:
-        """Longer episodes once most candidates drive to the end of these."""
-        lasted = np.mean([r.ended_by != "hopeless" for r in results])
-        if lasted > 0.5:
-            self.horizon = min(self.config.time_limit, int(self.horizon * self.settings.horizon_growth) + 1)
 
     def _re_evaluate(self, leader: DoubleArray) -> dict[str, Any]:
         """The distribution's mean, the generation's best and the recent means' average, on tracks of their own.
 
         Evolution never drives these tracks. The best so far is what the run gives, and where a phase begins.
         """
-        points = np.stack([self.search.mean, leader, self.means.average])
+        now = self.state
+        points = np.stack([now.search.mean, leader, now.means.average])
         returns = self._returns_of(points, "re-evaluation", self.settings.eval_episodes)
         self._keep_best(points, returns)
         return self._told(returns)
@@ -341,9 +261,10 @@ class EvolutionRun:
 
         What was the best of many re-evaluations owes that to luck as well; here all have the same chance.
         """
-        points = np.stack([self.search.mean, leader, self.means.average, self.best_point])
-        returns = self._returns_of(points, "choice", self.settings.choice_episodes, self.phase)
-        self.best_return = -np.inf
+        now = self.state
+        points = np.stack([now.search.mean, leader, now.means.average, now.best_point])
+        returns = self._returns_of(points, "choice", self.settings.choice_episodes, now.phase)
+        now.best_return = -np.inf
         self._keep_best(points, returns)
         return self._told(returns) | {"eval_best": float(returns[3].mean())}
 
@@ -351,17 +272,18 @@ class EvolutionRun:
         """Returns (K, count) of K points, to the end of each episode."""
         seeds = [self._seed(purpose, *parts, i) for i in range(count)]
         episodes = [Episode(k, seed) for k in range(len(points)) for seed in seeds]
-        results = self._drive(episodes, self.space.to_parameters(points), self.config.time_limit, None)
-        self._film(self.space.to_parameters(points[0]), seeds[0])
+        parameters = self.state.space.to_parameters(points)
+        results = self._drive(episodes, parameters, self.config.time_limit, None)
+        self._film(parameters[0], seeds[0])
         return np.array([r.episode_return for r in results]).reshape(len(points), -1)
 
     def _keep_best(self, points: DoubleArray, returns: DoubleArray) -> None:
-        means = returns.mean(1)
+        means, now = returns.mean(1), self.state
         first = int(means.argmax())
-        if means[first] > self.best_return:
-            self.best_return, self.best_point = float(means[first]), points[first]
-            facts = self._facts(self.space.to_parameters(points[first]))
-            run_dir.save_checkpoint(self.best_path, facts | {"return_mean": self.best_return})
+        if means[first] > now.best_return:
+            now.best_return, now.best_point = float(means[first]), points[first]
+            facts = self._facts(now.space.to_parameters(points[first]))
+            run_dir.save_checkpoint(self.best_path, facts | {"return_mean": now.best_return})
 
     def _told(self, returns: DoubleArray) -> dict[str, Any]:
         mean, leader, average = (float(each.mean()) for each in returns[:3])
@@ -370,15 +292,15 @@ class EvolutionRun:
             "eval_std": float(returns[0].std()),
             "eval_leader": leader,
             "eval_average": average,
-            "best_so_far": float(self.best_return),
+            "best_so_far": float(self.state.best_return),
         }
 
     def _film(self, mean: DoubleArray, seed: int) -> None:
         """Every `film_every` re-evaluations, the distribution's mean on the first track, for the trackers."""
         every = self.settings.film_every * self.settings.eval_every
-        if every and self.generation % every == 0 and isinstance(self.recipe, Recipe):
+        if every and self.state.generation % every == 0 and isinstance(self.recipe, Recipe):
             episode = film(self.recipe, seed, mean, time_limit=self.config.time_limit)
-            self.tracker.film("driving", self.generation, episode.rollout.observations[::4])
+            self.tracker.film("driving", self.state.generation, episode.rollout.observations[::4])
 
     def close(self) -> None:
         """Let the workers go."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from world_models.configs.presets import Preset
 from world_models.errors import ConfigError
+from world_models.models.dream import DreamRules
 from world_models.training.controller_settings import ControllerSettings
 
 # Of ControllerSettings these have a flag, or are the pipeline's to say.
@@ -22,6 +23,7 @@ KNOWN = {
         *("terminal_weight", "reward_weight", "reward_smoothing"),
     },
     "ctrl": ({field.name for field in fields(ControllerSettings)} | {"carry"}) - _NOT_HERE,
+    "dream": ({field.name for field in fields(DreamRules)} | {"pessimism"}) - {"terminal_weight"},
 }
 """The settings by stage; what each means stands with its stage's training function."""
 
@@ -32,10 +34,16 @@ def with_overrides(table: Preset, given: Sequence[str]) -> Preset:
     VALUE is JSON (0.1, true, [0, -0.7, 0]); what is none is taken as text.
 
     Raises:
-        ConfigError: it is not of that form, or there is no such setting; the message names the nearest.
+        ConfigError: it is not of that form, or there is no such setting; the message names the nearest. Or it is of a
+            dream, and the preset has none.
     """
     for text in given:
         stage, name, value = _parsed(text)
+        if stage == "dream" and not table.dream:
+            raise ConfigError(
+                f"--set {text!r}: this preset evolves C in the environment, not in a dream; `world-models dream train` "
+                "goes on from its V and M in the dream, or take a preset that dreams (takecover)."
+            )
         table = _with(table, stage, name, value)
     return table
 

@@ -17,6 +17,7 @@ from world_models.errors import CheckpointError, ConfigError
 from world_models.models.load import load_vae
 from world_models.rollout.driver import Recipe
 from world_models.training.collect_stage import generate_rollouts
+from world_models.training.dream_stage import dream_of, train_in_dream
 from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
 from world_models.training.preflight import check_actions, check_at_least, check_data, check_settings, check_split
 from world_models.training.report_stage import report_run
@@ -51,6 +52,7 @@ class Pipeline:
         self.seconds: dict[str, float] = {}
         self.vae_config, self.rnn_config, self.ctrl_config = self._configs()
         check_settings(args, self.ctrl_config)
+        dream_of(self.preset.dream)
 
     def _action_size(self) -> int:
         env = make_gym(self.env_id)
@@ -186,8 +188,17 @@ class Pipeline:
         )
 
     def train_ctrl(self) -> None:
-        """Stage C."""
-        self._timed("ctrl", lambda: train_controller(self.ctrl_config))
+        """Stage C, in the dream where the preset has one."""
+        if not self.dreams:
+            self._timed("ctrl", lambda: train_controller(self.ctrl_config))
+            return
+        rules, pessimism = dream_of(self.preset.dream)
+        self._timed("ctrl", lambda: train_in_dream(self.ctrl_config, rules, pessimism))
+
+    @property
+    def dreams(self) -> bool:
+        """Whether C is evolved in M."""
+        return bool(self.preset.dream)
 
     def train(self) -> None:
         """The stages that --stage asks for; "all" collects first."""
@@ -204,7 +215,9 @@ class Pipeline:
     def _note_settings(self) -> None:
         """What the run as a whole was asked for; each stage notes its own when it begins to train."""
         names = ("preset", "seed", "num_rollouts", "rollout_len", "policy", "spread", "backend", "amp")
-        asked = {name: getattr(self.args, name) for name in names}
+        asked = {name: getattr(self.args, name) for name in names} | (
+            {"dream": dict(self.preset.dream)} if self.dreams else {}
+        )
         write_settings(self.args.logdir, "run", {"env": self.env_id, **asked, "device": self.device})
 
     # -- what comes after ----------------------------------------------------------------------------

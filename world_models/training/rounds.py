@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from world_models.datasets.dream_starts import starts_path
 from world_models.training.arguments import resolve
 from world_models.training.pipeline import Pipeline, write_json
 from world_models.training.preflight import check_at_least
@@ -38,8 +39,8 @@ class Rounds:
 
     Round k lies in `<logdir>/round_<k>`; all rounds add to one data folder. A round begins with V's weights of
     the round before and with its controller, refitted to the new V and M. After each round the best one's
-    files are copied to `<logdir>/{vae,mdrnn,ctrl}`, and `<logdir>/rounds.json` says what each came to: a run
-    that was stopped goes on in the round it was in.
+    files (where C is evolved in M: the last one's) are copied to `<logdir>/{vae,mdrnn,ctrl}`, and
+    `<logdir>/rounds.json` says what each came to: a run that was stopped goes on in the round it was in.
 
     Args:
         args: Resolved settings of the whole run.
@@ -91,7 +92,8 @@ class Rounds:
                 "wall_seconds": round(time.monotonic() - started, 1),
             }
         )
-        if last["best_so_far"] >= max(each["best_return"] for each in self.rounds):
+        # What an M promises cannot be compared with what another one did: of dreams the last round's is taken.
+        if pipeline.dreams or last["best_so_far"] >= max(each["best_return"] for each in self.rounds):
             self._promote(folder)
         write_json(self.record_path, {"rounds": self.rounds})
 
@@ -100,5 +102,6 @@ class Rounds:
             stage_dir(self.logdir, stage).mkdir(parents=True, exist_ok=True)
             for path in (log_path, best_path):
                 shutil.copyfile(path(folder, stage), path(self.logdir, stage))
+        shutil.copyfile(starts_path(folder), starts_path(self.logdir))
         if (folder / FILE_NAME).is_file():  # a run from before there were settings has none
             shutil.copyfile(folder / FILE_NAME, self.logdir / FILE_NAME)

@@ -58,10 +58,10 @@ def evolve(run: EvolutionRun) -> ControllerResult:
     finally:
         run.close()
     return ControllerResult(
-        generations=run.search.generation,
-        env_steps=run.totals["env_steps"],
-        episodes=run.totals["episodes"],
-        best_return=run.best_return,
-        history=run.history,
+        generations=run.state.generation,
+        env_steps=run.state.totals["env_steps"],
+        episodes=run.state.totals["episodes"],
+        best_return=run.state.best_return,
+        history=run.state.history,
         best=run.best_path,
     )
