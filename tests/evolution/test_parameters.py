@@ -94,6 +94,36 @@ def test_a_space_comes_back_from_its_plain_state():
     assert space_from_state_dict(PlainSpace(11).state_dict()) == PlainSpace(11)
 
 
+@given(seed=st.integers(0, 999), bias=st.booleans())
+def test_a_gain_scales_one_action_about_the_mean_state_and_a_bias_shifts_one(seed, bias):
+    rng = np.random.default_rng(seed)
+    states = correlated_states(seed=seed)
+    own = rng.normal(size=((Z + R) * A + bias * A))
+    plain = WhitenedSpace.fit(states, 4, A, bias, offset=own)
+    space = space_from_state_dict(plain.with_gains().state_dict())
+    assert space.size == plain.size + A * (1 + bias)
+
+    def actions(x):
+        flat = space.to_parameters(x)
+        weight = flat[: (Z + R) * A].reshape(A, Z + R)
+        return states @ weight.T + (flat[(Z + R) * A :] if bias else 0)
+
+    x = np.zeros(space.size)
+    x[: plain.size] = rng.normal(size=plain.size)
+    before, middle = actions(x), actions(np.zeros(space.size)).mean(0) if bias else 0.0
+    kick = actions(np.zeros(space.size)) - middle
+    for action in range(A):
+        moved = x.copy()
+        moved[plain.size + (1 + bias) * action] += 0.1
+        change = actions(moved) - before
+        np.testing.assert_allclose(change[:, action], 0.3 * kick[:, action], atol=1e-8)
+        np.testing.assert_allclose(np.delete(change, action, 1), 0, atol=1e-8)
+        if bias:
+            moved = x.copy()
+            moved[plain.size + 2 * action + 1] += 0.1
+            np.testing.assert_allclose(actions(moved) - before, 0.5 * np.eye(A)[action] + 0 * before, atol=1e-8)
+
+
 def test_the_plain_space_is_the_parameters_themselves():
     x = np.arange(5.0)
     np.testing.assert_array_equal(PlainSpace(5).to_parameters(x), x)

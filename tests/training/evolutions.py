@@ -12,7 +12,7 @@ PHASES = [
     {"sigma": 0.05, "pop_size": 5, "samples": 3, "env_steps": 150},
     {"sigma": 0.02, "pop_size": 3, "samples": 4, "env_steps": 300},
 ]
-FRESH = [{**PHASES[0], "mean_rate": 0.3, "replayed": 0.5}, PHASES[1]]
+FRESH = [{**PHASES[0], "mean_rate": 0.3, "replayed": 0.5, "components": 4}, PHASES[1]]
 
 
 def config(logdir: Path, **changes) -> WMControllerConfig:

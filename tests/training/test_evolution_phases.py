@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from tests.small_runs import HIDDENS, LATENTS
 from tests.training.evolutions import PHASES, train
 from world_models.errors import CheckpointError, ConfigError
+from world_models.models.controller import Controller, flatten_parameters
 from world_models.training import evolution_run
 from world_models.training.evolution_state import EvolutionState
 from world_models.utils.run_dir import load_checkpoint
@@ -43,6 +45,8 @@ def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_e
         ([{**PHASES[0], "samples": 1.5}], "samples=1.5"),
         ([{**PHASES[0], "mean_rate": 1.5}], r"mean_rate=1\.5.*at most 1"),
         ([{**PHASES[0], "replayed": -0.5}], r"replayed=-0\.5"),
+        ([{**PHASES[0], "components": -1}], "components=-1"),
+        ([{**PHASES[0], "components": 4}], "the first phase has none"),
         ("all", "'all'"),
     ],
 )
@@ -61,6 +65,25 @@ def test_a_checkpoint_of_a_later_phase_is_not_resumed_without_it(new_run):
     train(logdir, max_env_steps=60, phases=PHASES, max_generations=None)
     with pytest.raises(CheckpointError, match="phase 3 of its evolution"):
         train(logdir, max_env_steps=60, phases=PHASES[:1], max_generations=None)
+
+
+def test_a_phase_in_a_new_space_begins_at_the_same_controller_and_counts_its_drives(new_run):
+    logdir = new_run()
+    space = {"components": 3, "whitening_episodes": 3, "eval_every": 100}
+    before = train(logdir, max_env_steps=60, max_generations=None, **space)
+    best = load_checkpoint(logdir / "ctrl" / "best.tar")["state_dict"]
+    fresh = [{**PHASES[0], "components": 4, "mean_rate": 0.5, "env_steps": 20}]
+    other = new_run("other")
+    result = train(other, max_env_steps=60, max_generations=None, phases=fresh, **space)
+    new = load_checkpoint(other / "ctrl" / "checkpoint.tar")
+    assert new["space"]["components"].shape[0] == 4
+    assert new["space"]["further"].shape[0] == 2 * 2, "a gain and a bias for each action"
+    controller = Controller(LATENTS, HIDDENS, 2)
+    controller.load_state_dict(best)
+    np.testing.assert_allclose(new["space"]["offset"], flatten_parameters(controller.parameters()), rtol=1e-6)
+    count = len(before.history)
+    assert result.history[count - 1]["episodes"] == before.episodes + 3, "the episodes of the new space"
+    assert before.env_steps < result.history[count - 1]["env_steps"] <= before.env_steps + 3 * 6
 
 
 def test_at_the_end_of_each_phase_the_best_is_chosen_on_more_tracks(new_run, monkeypatch):

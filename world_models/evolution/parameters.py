@@ -7,7 +7,7 @@ A candidate is folded back into the plain linear layer, so nothing else knows of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy.typing as npt
 from world_models.errors import ConfigError
 from world_models.types import DoubleArray
 
+# Steps of a gain and of a bias, in those of a component's weight: fast drivers and safe ones are that far apart.
+_GAIN, _BIAS = 3.0, 5.0
 _LEAST_SPREAD = 1e-3  # an entry that never varies says nothing, whatever it is divided by
 
 
@@ -26,7 +28,8 @@ class WhitenedSpace:
     center: (D,) mean of [z, h]; components: (k, D) rows that map a deviation from it to unit-variance
     coordinates; action_size: A; offset: (P,) the controller that x = 0 stands for, by default all zeros.
     Where C has no bias (`bias=False`) x is the weights alone, and nothing could make up for a center: it is 0, and
-    the coordinates have a mean square of one, not a variance.
+    the coordinates have a mean square of one, not a variance. further: (m, P) more directions, of the last m numbers
+    of x (`with_gains`).
     """
 
     center: DoubleArray
@@ -34,6 +37,7 @@ class WhitenedSpace:
     action_size: int
     offset: DoubleArray | None = None
     bias: bool = True
+    further: DoubleArray | None = None
 
     @classmethod
     def fit(
@@ -78,33 +82,60 @@ class WhitenedSpace:
         basis = basis * np.sign(basis[np.abs(basis).argmax(0), range(components)])  # eigh's signs are arbitrary
         return cls(center, (basis / scale).T / spread, action_size, offset, bias)
 
+    def with_gains(self) -> WhitenedSpace:
+        """The space with one more number for each action's gain and one for its bias, which move in larger steps.
+
+        A step in each of many components hardly changes how strongly a controller steers or brakes on the whole, and
+        that is what decides between fast and safe. A gain leaves the action at the mean state what it is.
+        """
+        assert self.offset is not None
+        weight = self.offset[: self.action_size * len(self.center)].reshape(self.action_size, -1)
+        rows = []
+        for action in range(self.action_size):
+            own = np.zeros_like(weight)
+            own[action] = weight[action]
+            rows.append(_GAIN * self._flat(own, -own @ self.center))
+            if self.bias:
+                rows.append(_BIAS * self._flat(np.zeros_like(weight), np.eye(self.action_size)[action]))
+        return replace(self, further=np.stack(rows))
+
+    def _flat(self, weight: DoubleArray, bias: DoubleArray) -> DoubleArray:
+        return np.concatenate([weight.ravel(), bias]) if self.bias else weight.ravel()
+
+    @property
+    def _weights(self) -> int:
+        return self.action_size * len(self.components)
+
     @property
     def size(self) -> int:
-        """Numbers to find: A (k + 1), or A k without a bias."""
-        return self.action_size * (len(self.components) + int(self.bias))
+        """Numbers to find: A (k + 1), or A k without a bias, and one for each further direction."""
+        more = 0 if self.further is None else len(self.further)
+        return self._weights + (self.action_size if self.bias else 0) + more
 
     def to_parameters(self, x: DoubleArray) -> DoubleArray:
-        """Flat parameters of the linear layer (..., P) for search points (..., A (k + 1))."""
-        k = len(self.components)
-        inner = x[..., : self.action_size * k].reshape(*x.shape[:-1], self.action_size, k)
+        """Flat parameters of the linear layer (..., P) for search points (..., size)."""
+        inner = x[..., : self._weights].reshape(*x.shape[:-1], self.action_size, -1)
         weight = inner @ self.components
         parameters: DoubleArray = weight.reshape(*x.shape[:-1], -1)
         if self.bias:
-            bias = x[..., self.action_size * k :] - weight @ self.center
+            bias = x[..., self._weights : self._weights + self.action_size] - weight @ self.center
             parameters = np.concatenate([parameters, bias], axis=-1)
+        if self.further is not None:
+            parameters = parameters + x[..., -len(self.further) :] @ self.further
         return parameters if self.offset is None else parameters + self.offset
 
     def state_dict(self) -> dict[str, Any]:
         """Plain arrays."""
-        more = {"bias": self.bias} | ({} if self.offset is None else {"offset": self.offset})
+        arrays = {"offset": self.offset, "further": self.further}
+        more = {"bias": self.bias} | {name: value for name, value in arrays.items() if value is not None}
         return {"center": self.center, "components": self.components, "action_size": self.action_size, **more}
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> WhitenedSpace:
         """The inverse of `state_dict`."""
-        offset = np.asarray(state["offset"]) if "offset" in state else None
+        offset, further = (np.asarray(state[name]) if name in state else None for name in ("offset", "further"))
         arrays = np.asarray(state["center"]), np.asarray(state["components"])
-        return cls(*arrays, int(state["action_size"]), offset, bool(state.get("bias", True)))
+        return cls(*arrays, int(state["action_size"]), offset, bool(state.get("bias", True)), further)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ class Phase:
         mean_rate: How far a generation moves the mean, of the way that CMA-ES would (its learning rate of the mean).
         replayed: Share of a generation's episodes that are earlier ones of this phase on which candidates differed
             much (`evolution.tracks`).
+        components: Of a new space about the best controller, whitened with what that one sees as it drives, and with
+            its own gains and biases (`WhitenedSpace.with_gains`); 0: the space stays.
     """
 
     sigma: float
@@ -40,6 +42,7 @@ class Phase:
     env_steps: int
     mean_rate: float = 1.0
     replayed: float = 0.0
+    components: int = 0
 
     @classmethod
     def from_mapping(cls, values: Any) -> Phase:
@@ -60,7 +63,7 @@ class Phase:
 def _check(name: str, value: Any) -> None:
     least, most = {"pop_size": 2}.get(name, 0), 1 if name in _SHARES else math.inf
     kind = int | float if name in _SHARES | {"sigma"} else int
-    zero = value == 0 and name != "replayed"
+    zero = value == 0 and name not in {"replayed", "components"}
     if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most or zero:
         limit = ", at most 1" if name in _SHARES else ", pop_size at least 2"
         raise ConfigError(f"phases has {name}={value!r}: it must be a number above 0{limit}")

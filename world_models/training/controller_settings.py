@@ -29,7 +29,10 @@ def _phases(extra: Mapping[str, Any]) -> tuple[Phase, ...]:
         raise ConfigError(f"phases is {values!r}, and must be a list of tables")
     if values and extra.get("max_env_steps") is None:
         raise ConfigError("phases needs max_env_steps, the budget of the phase before them; it is None")
-    return tuple(Phase.from_mapping(value) for value in values)
+    phases = tuple(Phase.from_mapping(value) for value in values)
+    if any(phase.components for phase in phases) and not extra.get("components"):
+        raise ConfigError("phases has components, a new whitened space, and the first phase has none: set components")
+    return phases
 
 
 def _mean_rate(extra: Mapping[str, Any]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_setup import driving_space, first_mean, fit_space, make_template
 from world_models.training.evolution_state import EvolutionState
 from world_models.training.warm_start import warm_space
-from world_models.training.whitening import states_of_noise
+from world_models.training.whitening import states_of_driving, states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
 from world_models.utils.progress import Progress
@@ -192,13 +192,37 @@ class EvolutionRun:
             decisive = bool(self.settings.choice_episodes) and (phase_over or self._over())
             record |= self._choose(leader) if decisive else self._re_evaluate(leader)
             now.seconds = before + time.monotonic() - started
+        if phase_over and not now.last_phase:
+            self._next_phase()
+            now.seconds = before + time.monotonic() - started
         record |= {**now.totals, "seconds": round(now.seconds, 3)}
         now.history.append(record)
-        if phase_over and not now.last_phase:
-            now.begin_phase(now.phase + 1, now.best_point, now.generation)
         self._save()
         self.log.write(record)
         return record
+
+    def _next_phase(self) -> None:
+        """From the best point, in a new space where the phase wants one."""
+        now, s = self.state, self.settings
+        number = now.phase + 1
+        if components := s.phases[number - 1].components:
+            best = now.space.to_parameters(now.best_point)
+            states = self._states_about_best(number)
+            now.space = fit_space(states, replace(s, components=components), self.template, best).with_gains()
+            now.best_point = np.zeros(now.space.size)
+        now.begin_phase(number, now.best_point, now.generation)
+
+    def _states_about_best(self, number: int) -> npt.NDArray[np.float32]:
+        """What the best controller and its neighbours see as they drive (n, D)."""
+        assert isinstance(self.recipe, Recipe)
+        now, episodes = self.state, self.settings.whitening_episodes
+        rng = np.random.default_rng(self._seed("neighbours", number))
+        away = now.search.sigma * rng.uniform(size=(episodes, 1)) * rng.standard_normal((episodes, now.space.size))
+        seeds = [self._seed("whitening", number, i) for i in range(episodes)]
+        drivers = now.space.to_parameters(now.best_point + away)
+        states, results = states_of_driving(self.recipe, drivers, seeds, self.settings.use_hidden)
+        now.count(results)
+        return states
 
     def _evolve(self) -> tuple[DoubleArray, dict[str, Any]]:
         """One generation of candidates, driven and told; the best of them and what the log says of it."""

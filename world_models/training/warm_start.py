@@ -33,4 +33,4 @@ def warm_space(logdir: str | Path, warm_start: str | Path, template: Controller)
     space = space_from_state_dict(load_checkpoint(checkpoint_path(warm_start, "ctrl"))["space"])
     if not isinstance(space, WhitenedSpace):
         raise CheckpointError(f"C in {warm_start} was not searched in a whitened space (components): evolve it in one.")
-    return replace(space, offset=flatten_parameters(controller.parameters()))
+    return replace(space, offset=flatten_parameters(controller.parameters()), further=None)

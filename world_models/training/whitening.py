@@ -1,4 +1,4 @@
-"""The states [z, h] (or [z, h, c]) that evolution's space is whitened with: what C sees on a noisy drive."""
+"""The states [z, h] (or [z, h, c]) that evolution's space is whitened with: what C sees on a drive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from world_models.models.agent import Agent
 from world_models.rollout.collect import Recorder
 from world_models.rollout.driver import Driver, Recipe, make_agent
-from world_models.types import Episode, EpisodeResult, Rollout
+from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
 
 _STEPS = 300  # of an episode: by then correlated noise has left the road
 _HOPELESS = 60
@@ -36,17 +36,30 @@ def states_of(agent: Agent, rollout: Rollout) -> npt.NDArray[np.float32]:
 def states_of_noise(recipe: Recipe, seeds: Sequence[int], use_hidden: bool) -> npt.NDArray[np.float32]:
     """States of correlated-noise episodes with these seeds, (n, Z + R) or (n, Z + 2 R), or (n, Z) without h."""
     noisy = replace(recipe, policy="brownian", time_limit=min(_STEPS, recipe.time_limit))
-    driver = Driver(noisy)
+    return _driven(noisy, [Episode(0, seed) for seed in seeds], None, use_hidden)[0]
+
+
+def states_of_driving(
+    recipe: Recipe, candidates: DoubleArray, seeds: Sequence[int], use_hidden: bool
+) -> tuple[npt.NDArray[np.float32], list[EpisodeResult]]:
+    """What controllers (n, P) see, each in the episode of its seed, as `states_of_noise`; and how those ended."""
+    return _driven(recipe, [Episode(k, seed) for k, seed in enumerate(seeds)], candidates, use_hidden)
+
+
+def _driven(
+    recipe: Recipe, episodes: Sequence[Episode], candidates: DoubleArray | None, use_hidden: bool
+) -> tuple[npt.NDArray[np.float32], list[EpisodeResult]]:
+    driver = Driver(recipe)
     try:
-        agent = make_agent(recipe, driver.lanes.actions)
-        rollouts: dict[int, Rollout] = {}
+        agent = driver.agent or make_agent(recipe, driver.lanes.actions)
+        found: dict[int, npt.NDArray[np.float32]] = {}
 
         def keep(result: EpisodeResult, rollout: Rollout) -> None:
-            rollouts[result.episode.seed] = rollout
+            found[result.episode.seed] = states_of(agent, rollout)
 
         hopeless = _HOPELESS if driver.lanes.spec.hopeless else None
-        driver.evaluate([Episode(0, seed) for seed in seeds], hopeless=hopeless, listeners=[Recorder(keep)])
+        results = driver.evaluate(episodes, candidates, hopeless=hopeless, listeners=[Recorder(keep)])
     finally:
         driver.close()
-    states = np.concatenate([states_of(agent, rollouts[seed]) for seed in seeds])
-    return states if use_hidden else states[:, : agent.cell.latents]
+    states = np.concatenate([found[episode.seed] for episode in episodes])
+    return states if use_hidden else states[:, : agent.cell.latents], results
