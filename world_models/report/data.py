@@ -30,7 +30,8 @@ class Data:
         terminals: How many ended by themselves.
         actions: All their actions, (steps, A) float32.
         origins: How many rollouts have which (environment, backend, policy), the most first.
-        rollout: The last rollouts' one of most reward, and its file's name.
+        last: The last rollouts, at most four: those that training holds out, where it holds out any.
+        rollout: The one of them with most reward, and its file's name.
         frames: Frames (n, 64, 64, 3) uint8 of the last rollouts, evenly spread.
     """
 
@@ -41,6 +42,7 @@ class Data:
     terminals: int
     actions: FloatArray
     origins: tuple[tuple[tuple[str, str, str], int], ...]
+    last: tuple[Rollout, ...]
     rollout: Rollout
     rollout_file: str
     frames: UInt8Array
@@ -66,6 +68,7 @@ def read_data(data_dir: str | os.PathLike[str]) -> Data:
         terminals=sum(bool(each.terminals.any()) for each in looked),
         actions=np.concatenate([each.actions for each in looked]),
         origins=tuple(origins.most_common()),
+        last=tuple(each for each, _ in last),
         rollout=richest[0],
         rollout_file=richest[1],
         frames=some_frames([each for each, _ in last]),

@@ -34,9 +34,16 @@ class Dream:
 @torch.no_grad()
 def encode(vae: ConvVAE, frames: UInt8Array) -> torch.Tensor:
     """The latent means (T, Z) of frames (T, 64, 64, 3), on V's device."""
+    return posterior(vae, frames)[0]
+
+
+@torch.no_grad()
+def posterior(vae: ConvVAE, frames: UInt8Array) -> tuple[torch.Tensor, torch.Tensor]:
+    """Means and logs of the standard deviations of the latents (T, Z) of frames (T, 64, 64, 3), on V's device."""
     device = next(vae.parameters()).device
     parts = (torch.from_numpy(frames[start : start + _BATCH]) for start in range(0, len(frames), _BATCH))
-    return torch.cat([vae.encoder(images_from_frames(part.to(device)))[0] for part in parts])
+    mu, logsigma = zip(*(vae.encoder(images_from_frames(part.to(device))) for part in parts), strict=True)
+    return torch.cat(mu), torch.cat(logsigma)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""M: dreams beside reality, and its curves."""
+"""M: dreams beside reality, how far they can be trusted, and its curves."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ from pathlib import Path
 from world_models.errors import CheckpointError, DataError
 from world_models.report import curves, page, pictures
 from world_models.report.dream import dream_beside
+from world_models.report.foresight import foresight_charts, reward_calibration, see_ahead
 from world_models.report.run import Run
-from world_models.report.sections.common import curves_or_note, last, least, named, wide
+from world_models.report.sections.common import charts, curves_or_note, last, least, named, wide
 
 _TEMPERATURES = (0.5, 1.0, 1.3)
 
 
 def mdrnn_section(run: Run, folder: Path) -> page.Section:
-    """M: dreams beside reality, and its curves."""
+    """M: dreams beside reality, how far they can be trusted, and its curves."""
     log = run.logs["mdrnn"]
-    pieces = [page.facts(named({"epochs": last(log, "epoch"), "best held-out loss": least(log, "test_loss")}))]
+    numbers = {
+        "epochs": last(log, "epoch"),
+        "best held-out loss": least(log, "test_loss"),
+        "terminals told from other steps (AUC)": last(log, "terminal_auc"),
+        "calibration error of their chance": last(log, "terminal_ece"),
+    }
+    pieces = [page.facts(named(numbers))]
     if run.vae is None or run.mdrnn is None:
         missing = "M" if run.mdrnn is None else "V"
         pieces.append(page.note(f"No dream: {missing} is not trained in this run yet."))
     elif run.rollout is None:
         pieces.append(page.note("No dream: the report was made without a data folder or an episode."))
     else:
-        pieces.append(_dreams(run, folder))
+        pieces += [_dreams(run, folder), _foresight(run, folder)]
     pieces.append(curves_or_note(folder, curves.mdrnn_charts(log), "M"))
     return page.Section("m", "M: what it expects", "M predicts the next latents from what was done.", tuple(pieces))
 
@@ -40,3 +47,23 @@ def _dreams(run: Run, folder: Path) -> str:
     )
     made = pictures.dream_sheet(dreams)
     return wide(folder, "dream", made, "Reality over dreams, step by step", caption)
+
+
+def _foresight(run: Run, folder: Path) -> str:
+    assert run.vae is not None and run.mdrnn is not None and run.rollout is not None
+    rollouts = run.data.last if run.data is not None else (run.rollout,)
+    if run.vae.latent_size != run.mdrnn.latents or rollouts[0].actions.shape[1] != run.mdrnn.actions:
+        return ""  # the dreams' note has said so
+    longest = max(map(len, rollouts))
+    warm_up = max(1, min(20, longest // 3))
+    horizon = see_ahead(run.vae, run.mdrnn, rollouts, warm_up=warm_up, horizon=max(1, min(40, longest - warm_up)))
+    made = foresight_charts(horizon, reward_calibration(run.vae, run.mdrnn, rollouts))
+    if horizon is None:
+        told = "No rollout is long enough to tell how far ahead M sees."
+    else:
+        told = (
+            f"From {horizon.starts} places in {len(rollouts)} rollouts M dreamed {len(horizon.error)} steps on, "
+            f"{horizon.dreams} times each, told what was done. An error of 1 is no better than knowing the latents' "
+            f"means; the likelihood falls sooner, as {horizon.dreams} dreams seldom meet exactly what came."
+        )
+    return page.note(told) + charts(folder, made, "M")
