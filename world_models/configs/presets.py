@@ -82,7 +82,16 @@ _DRIVEN = Preset(
         "choice_episodes": 48,
         "phases": [
             {"sigma": 0.12, "pop_size": 32, "samples": 2, "env_steps": 1_200_000, "mean_rate": 0.7},
-            {"sigma": 0.1, "pop_size": 32, "samples": 2, "env_steps": 4_000_000, "mean_rate": 0.4, "replayed": 0.5},
+            {"sigma": 0.1, "pop_size": 32, "samples": 2, "env_steps": 1_500_000, "mean_rate": 0.4, "replayed": 0.5},
+            {
+                "components": 64,
+                "sigma": 0.05,
+                "pop_size": 40,
+                "samples": 3,
+                "env_steps": 3_000_000,
+                "mean_rate": 0.5,
+                "replayed": 0.67,
+            },
         ],
     },
 )
