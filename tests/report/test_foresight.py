@@ -10,8 +10,8 @@ from torch.distributions import Normal
 from tests.doubles import noise_rollout
 from tests.small_runs import GAUSSIANS, HIDDENS, LATENTS
 from world_models.models.mdrnn import MDRNN
-from world_models.report.dream import encode, posterior
-from world_models.report.foresight import foresight_charts, reward_calibration, see_ahead
+from world_models.report.foresight import foresight_charts, reward_calibration, see_ahead, watch
+from world_models.vision.latents import encode
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 MU, LOG_SIGMA, ACTIONS = 0.3, -0.5, 3
@@ -44,10 +44,10 @@ def log_density(values: np.ndarray, mean: np.ndarray | float, spread: np.ndarray
 
 def test_a_constant_m_is_worth_its_own_normal_and_errs_by_what_its_mean_is_off(vae: ConvVAE, constant: MDRNN) -> None:
     rollout = noise_rollout(30, seed=1)
-    seen = see_ahead(vae, constant, [rollout], warm_up=5, horizon=10, starts=100, dreams=400)
+    seen = see_ahead(constant, watch(vae, [rollout]), warm_up=5, horizon=10, starts=100, dreams=400)
     assert seen is not None and (seen.starts, seen.dreams) == (16, 400)
 
-    means, logs = (each.double().numpy() for each in posterior(vae, rollout.observations))
+    means, logs = (each.double().numpy() for each in encode(vae, torch.from_numpy(rollout.observations)))
     came = np.stack([means[t : t + 15] for t in range(16)])
     sharp = np.exp(np.stack([logs[t : t + 15] for t in range(16)]))
     expected = log_density(came[:, 5:], MU, np.exp(LOG_SIGMA)) - (sharp[:, 5:] ** 2).mean((0, 2)) / (
@@ -65,9 +65,9 @@ def test_where_v_is_sure_the_likelihoods_are_those_of_normals(vae: ConvVAE, cons
         vae.encoder.fc_logsigma.weight.zero_()
         vae.encoder.fc_logsigma.bias.fill_(-20)
     rollout = noise_rollout(30, seed=1)
-    seen = see_ahead(vae, constant, [rollout], warm_up=5, horizon=10, starts=100, dreams=3)
+    seen = see_ahead(constant, watch(vae, [rollout]), warm_up=5, horizon=10, starts=100, dreams=3)
     assert seen is not None
-    means = encode(vae, rollout.observations).double().numpy()
+    means = encode(vae, torch.from_numpy(rollout.observations))[0].double().numpy()
     windows = np.stack([means[t : t + 15] for t in range(16)])
     np.testing.assert_allclose(seen.looking, log_density(windows[:, 5:], MU, np.exp(LOG_SIGMA)), rtol=1e-5)
     rows = windows.reshape(-1, LATENTS)
@@ -78,8 +78,8 @@ def test_where_v_is_sure_the_likelihoods_are_those_of_normals(vae: ConvVAE, cons
 def test_dreaming_alone_is_no_looking_on_and_depends_on_the_seed(vae: ConvVAE) -> None:
     torch.manual_seed(3)
     mdrnn = MDRNN(LATENTS, ACTIONS, HIDDENS, GAUSSIANS).eval()
-    rollouts = [noise_rollout(40, seed=k) for k in (1, 2)]
-    one, again, other = (see_ahead(vae, mdrnn, rollouts, warm_up=4, horizon=8, seed=seed) for seed in (0, 0, 1))
+    watched = watch(vae, [noise_rollout(40, seed=k) for k in (1, 2)])
+    one, again, other = (see_ahead(mdrnn, watched, warm_up=4, horizon=8, seed=seed) for seed in (0, 0, 1))
     assert one is not None and again is not None and other is not None
     np.testing.assert_array_equal(one.dreaming, again.dreaming)
     assert not np.array_equal(one.dreaming, other.dreaming)
@@ -89,8 +89,8 @@ def test_dreaming_alone_is_no_looking_on_and_depends_on_the_seed(vae: ConvVAE) -
 
 def test_rollouts_too_short_to_look_ahead_in_leave_the_rewards(vae: ConvVAE, constant: MDRNN) -> None:
     rollout = noise_rollout(8)
-    assert see_ahead(vae, constant, [rollout], warm_up=5, horizon=10) is None
-    said, came = reward_calibration(vae, constant, [rollout])
+    assert see_ahead(constant, watch(vae, [rollout]), warm_up=5, horizon=10) is None
+    said, came = reward_calibration(constant, watch(vae, [rollout]))
     np.testing.assert_allclose(said, 2.0)
     assert came.mean() == pytest.approx(rollout.rewards.mean())
     assert [chart.name for chart in foresight_charts(None, (said, came))] == ["mdrnn_reward_calibration"]
@@ -104,7 +104,7 @@ def test_rewards_are_grouped_by_what_m_said_the_least_first(vae: ConvVAE, consta
         constant.rnn.weight_ih_l0[2 * HIDDENS, 0] = 1.0
         constant.gmm_linear.weight[-2, 0] = 1.0
     rollout = noise_rollout(50, seed=4)
-    said, came = reward_calibration(vae, constant, [rollout])
+    said, came = reward_calibration(constant, watch(vae, [rollout]))
     expected = 2 + np.tanh(np.tanh(rollout.actions[:, 0].astype(float)))
     order = np.argsort(expected, kind="stable").reshape(10, 5)
     np.testing.assert_allclose(said, expected[order].mean(1), atol=1e-5)

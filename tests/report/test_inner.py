@@ -8,8 +8,9 @@ import torch
 
 from tests.doubles import noise_rollout
 from world_models.models.mdrnn import MDRNN
-from world_models.report.dream import decode, encode
+from world_models.report.dream import decode
 from world_models.report.inner import InnerView, inner_views
+from world_models.vision.latents import encode
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 torch.set_num_threads(1)
@@ -31,7 +32,7 @@ def near(one: np.ndarray, other: np.ndarray) -> bool:
 
 def test_reconstructions_and_one_step_predictions_are_those_of_the_whole_sequence(models) -> None:
     (vae, mdrnn), rollout = models, noise_rollout(STEPS)
-    latents = encode(vae, rollout.observations)
+    latents, _ = encode(vae, torch.from_numpy(rollout.observations))
     with torch.no_grad():
         mus, _, logpi, _, _ = mdrnn(torch.from_numpy(rollout.actions)[:, None], latents[:, None])
     expected = decode(vae, (logpi.exp()[..., None] * mus).sum(-2)[:, 0])

@@ -11,6 +11,7 @@ import torch
 from tests.dreams import best_reward, hand_made, save_dream, some_starts
 from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, LATENTS, inline_executors, save_controller, save_mdrnn
+from tests.training import evolutions
 from tests.training.runs import assert_equal
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.datasets.dream_starts import starts_path
@@ -35,24 +36,8 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def config(logdir: Path, **changes) -> WMControllerConfig:
-    settings = {
-        "logdir": str(logdir),
-        "env_name": STEER,
-        "latent_size": LATENTS,
-        "hidden_size": HIDDENS,
-        "action_size": 2,
-        "n_samples": 2,
-        "pop_size": 6,
-        "target_return": np.inf,
-        "max_workers": 1,
-        "display": False,
-        "time_limit": 8,
-        "max_generations": 4,
-        "eval_every": 2,
-        "eval_episodes": 3,
-        "components": 3,
-    }
-    return WMControllerConfig({**settings, **changes})
+    mine = {"pop_size": 6, "target_return": np.inf, "time_limit": 8, "eval_episodes": 3, "components": 3}
+    return evolutions.config(logdir, **{**mine, **changes})
 
 
 def train(logdir: Path, rules: DreamRules = RULES, pessimism: float = 0.0, **changes) -> ControllerResult:

@@ -61,8 +61,7 @@ def test_a_run_stopped_in_its_second_round_ends_as_one_that_was_not(tmp_path, mo
 @pytest.fixture
 def _dreaming(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = PRESETS["tiny"]
-    ctrl = {**tiny.ctrl, "num_lanes": 4}
-    dreams = replace(tiny, rnn={**tiny.rnn, "terminal_weight": 10.0}, ctrl=ctrl, dream={"temperature": 1.15})
+    dreams = replace(tiny, rnn={**tiny.rnn, "terminal_weight": 10.0}, dream={"temperature": 1.15})
     monkeypatch.setitem(PRESETS, "tiny", dreams)
 
 
@@ -78,13 +77,16 @@ def test_rounds_of_a_preset_that_dreams_never_drive_while_evolving_and_give_the_
         assert_equal(load_checkpoint(best_path(run, stage)), load_checkpoint(best_path(last, stage)), stage)
     starts = load_starts(starts_path(run))
     np.testing.assert_array_equal(starts.warm_mu, load_starts(starts_path(last)).warm_mu)
-    assert json.loads((run / "settings.json").read_text())["run"]["dream"] == {"temperature": 1.15}
+    assert json.loads((run / "settings.json").read_text())["run"]["dream_temperature"] == 1.15
 
 
 @pytest.mark.usefixtures("_dreaming")
-@pytest.mark.parametrize(("given", "says"), [("0", "temperature=0"), ("warm", "'warm'")])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [("temperature=0", "temperature=0"), ("temperature=warm", "'warm'"), ("pessimism=-1", "pessimism=-1")],
+)
 def test_a_dream_that_cannot_be_is_refused_before_anything_is_written(tmp_path, capsys, given, says):
-    assert train_world_model.main(command(tmp_path, "--set", f"dream.temperature={given}")) == 2
+    assert train_world_model.main(command(tmp_path, "--set", f"dream.{given}")) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "data").exists() and not (tmp_path / "run").exists()
 

@@ -96,6 +96,15 @@ _DRIVEN = Preset(
     },
 )
 
+
+def _played(rollouts: int) -> Preset:
+    """A later round of TakeCover: what the dream's controller and its neighbours do in the game is added."""
+    return Preset(
+        flags={"num_rollouts": rollouts, "policy": "agent", "spread": 0.3, "vae_epochs": 2, "rnn_epochs": 15},
+        ctrl={"carry": False},
+    )
+
+
 PRESETS: dict[str, Preset] = {
     # The specification's defaults and nothing else.
     "default": Preset(),
@@ -202,16 +211,7 @@ PRESETS: dict[str, Preset] = {
             "choice_episodes": 512,
         },
         dream={"temperature": 1.15, "reward": "survival"},
-        rounds=(
-            Preset(
-                flags={"num_rollouts": 760, "policy": "agent", "spread": 0.3, "vae_epochs": 2, "rnn_epochs": 15},
-                ctrl={"carry": False},
-            ),
-            Preset(
-                flags={"num_rollouts": 920, "policy": "agent", "spread": 0.3, "vae_epochs": 2, "rnn_epochs": 15},
-                ctrl={"carry": False},
-            ),
-        ),
+        rounds=(_played(760), _played(920)),
     ),
     # Ha & Schmidhuber 2018, appendix A: 10,000 rollouts, one epoch of V, twenty of M, 64 candidates of 16
     # episodes, in C's own 867 parameters.

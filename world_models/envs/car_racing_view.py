@@ -8,18 +8,18 @@ the pictures differ is measured by benchmarks/view.py.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any, cast
 
 import gymnasium
 import numpy as np
 
-from world_models.types import DoubleArray, IntArray
+from world_models.types import DoubleArray
 
 _SIDE = 96
 _FINE = 3  # pixels painted for one of the observation; pygame shrinks by powers of two with a coarser filter
 _PANEL = 84  # from this row on lies the instrument panel, which nobody here looks at: it stays black
-_VIEW = np.array([_SIDE, _PANEL]) * _FINE  # what is painted and not covered by the panel, in pixels
 _WHITE_ARC = 1.2  # radians of a wheel that its white mark covers
 
 
@@ -41,7 +41,7 @@ class CarRacingView:
         self._surface = pygame.Surface((side, side), depth=32)
         self._scale = np.array([side / car_racing.WINDOW_W, -side / car_racing.WINDOW_H])  # y goes up in the window
         self._ground: _Ground | None = None
-        self._car: _Car | None = None
+        self._shapes: tuple[Any, list[list[DoubleArray]]] | None = None  # of the car's bodies; a reset makes new ones
 
     def render(self, mode: str) -> Any:
         """What the environment's `_render` gives; for "state_pixels" (96, 96, 3) uint8, drawn here."""
@@ -51,13 +51,13 @@ class CarRacingView:
         if self._ground is None or self._ground.road is not env.road_poly:
             self._ground = _Ground(env, self._track_numbers)
         zoom, turn, shift, middle = self._camera()
-        if self._car is None or self._car.car is not env.car:  # a reset makes a new one
-            self._car = _Car(env.car, self._car_numbers)
+        if self._shapes is None or self._shapes[0] is not env.car:
+            self._shapes = env.car, [_corners(body) for body in env.car.drawlist]
         distance = self._half_diagonal() / zoom
         field_fills_view = np.abs(middle).max() + distance < self._track_numbers.PLAYFIELD
         self._surface.fill(self._ground.field_color if field_fills_view else (0, 0, 0))
-        self._paint(self._ground.in_sight(middle, distance, int(field_fills_view), turn, shift))
-        self._paint(self._car.painting(turn, shift))
+        self._paint(self._ground.in_sight(middle, distance, int(field_fills_view)), turn, shift)
+        self._paint(self._car(), turn, shift)
         self._surface.fill((0, 0, 0), (0, _PANEL * _FINE, _SIDE * _FINE, (_SIDE - _PANEL) * _FINE))
         small = self._pygame.transform.smoothscale(self._surface, (_SIDE, _SIDE))
         return np.frombuffer(self._pygame.image.tobytes(small, "RGB"), np.uint8).reshape(_SIDE, _SIDE, 3)
@@ -78,58 +78,37 @@ class CarRacingView:
         ahead = n.WINDOW_H / 4 / zoom
         return zoom, turn * self._scale, shift * self._scale, np.array([x - ahead * s, y + ahead * c])
 
-    def _paint(self, painting: tuple[IntArray, list[int], list[Any]]) -> None:
-        """Polygons: all their corners one after the other (n, 2) in pixels, where each one ends, their colours."""
-        pixels, ends, colors = painting
-        points = pixels.tolist()
+    def _paint(self, painting: tuple[DoubleArray, list[int], list[Any]], turn: DoubleArray, shift: DoubleArray) -> None:
+        """Polygons: all their corners one after the other (n, 2), where each one ends, their colours."""
+        corners, ends, colors = painting
+        points = np.floor(corners @ turn + shift).astype(np.int64).tolist()
         fill = self._pygame.gfxdraw.filled_polygon
         start = 0
         for end, color in zip(ends, colors, strict=True):
             fill(self._surface, points[start:end], color)
             start = end
 
-
-def _pixels(corners: DoubleArray, turn: DoubleArray, shift: DoubleArray) -> IntArray:
-    return np.floor(corners @ turn + shift).astype(np.int64)
-
-
-class _Car:
-    """A car's polygons: wheels, each with a place for its white mark over it, and the hull."""
-
-    def __init__(self, car: Any, numbers: Any) -> None:
-        self.car = car
-        self._mark_size = numbers.SIZE * np.array([numbers.WHEEL_W, numbers.WHEEL_R])
+    def _car(self) -> tuple[DoubleArray, list[int], list[Any]]:
+        n = self._car_numbers
+        assert self._shapes is not None
         corners: list[DoubleArray] = []
-        owners: list[int] = []
-        self._colors: list[Any] = []
-        self._marks: dict[int, int] = {}  # a wheel's number among the bodies -> its mark's among the polygons
-        for number, body in enumerate(car.drawlist):
-            shapes = [np.array(fixture.shape.vertices) for fixture in body.fixtures]
-            self._colors += [[int(255 * value) for value in body.color]] * len(shapes)
-            if "phase" in body.__dict__:
-                self._marks[number] = len(corners) + len(shapes)
-                shapes.append(np.zeros((4, 2)))
-                self._colors.append(numbers.WHEEL_WHITE)
-            corners += shapes
-            owners += [number] * len(shapes)
-        lengths = [len(each) for each in corners]
-        self._corners = np.concatenate(corners)
-        self._owner = np.repeat(owners, lengths)
-        self._ends = np.cumsum(lengths).tolist()
+        colors: list[Any] = []
+        for body, shapes in zip(self._env.car.drawlist, self._shapes[1], strict=True):
+            painted = list(shapes)
+            colors += [[int(255 * value) for value in body.color]] * len(shapes)
+            if "phase" in body.__dict__ and (mark := _wheel_mark(body.phase)) is not None:
+                painted.append(n.SIZE * np.array([n.WHEEL_W, n.WHEEL_R]) * mark)
+                colors.append(n.WHEEL_WHITE)
+            c, s = math.cos(body.angle), math.sin(body.angle)
+            turn = np.array([[c, s], [-s, c]])
+            position = np.array([body.position[0], body.position[1]])
+            corners += [shape @ turn + position for shape in painted]
+        return np.concatenate(corners), list(itertools.accumulate(map(len, corners))), colors
 
-    def painting(self, turn: DoubleArray, shift: DoubleArray) -> tuple[IntArray, list[int], list[Any]]:
-        """As `_paint` takes it; a mark that is not on top is a point under its wheel."""
-        bodies = self.car.drawlist
-        for number, place in self._marks.items():
-            mark = _wheel_mark(bodies[number].phase)
-            end = self._ends[place]
-            self._corners[end - 4 : end] = 0.0 if mark is None else self._mark_size * mark
-        angles = np.array([body.angle for body in bodies])
-        c, s = np.cos(angles)[self._owner], np.sin(angles)[self._owner]
-        x, y = self._corners.T
-        positions = np.array([(body.position[0], body.position[1]) for body in bodies])[self._owner]
-        world = np.stack([c * x - s * y, s * x + c * y], -1) + positions
-        return _pixels(world, turn, shift), self._ends, self._colors
+
+def _corners(body: Any) -> list[DoubleArray]:
+    """Corners (n, 2) of each of a body's fixtures, in the body's own coordinates."""
+    return [np.array(fixture.shape.vertices) for fixture in body.fixtures]
 
 
 class _Ground:
@@ -158,19 +137,13 @@ class _Ground:
         return colors
 
     def in_sight(
-        self, middle: DoubleArray, distance: float, first: int, turn: DoubleArray, shift: DoubleArray
-    ) -> tuple[IntArray, list[int], list[Any]]:
-        """What is to be seen, in the order of painting, which begins with the field.
-
-        Of what lies within a distance of the view's middle those quadrilaterals that reach into it: painting one
-        outside of it costs as much as one inside.
-        """
+        self, middle: DoubleArray, distance: float, first: int = 0
+    ) -> tuple[DoubleArray, list[int], list[Any]]:
+        """What may lie within a distance of a point, in the order of painting, which begins with the field."""
         away = self._centres[first:] - middle
         near = first + np.flatnonzero((away * away).sum(1) <= (self._radii[first:] + distance) ** 2)
-        pixels = _pixels(self._quads[near].reshape(-1, 2), turn, shift).reshape(-1, 4, 2)
-        seen = ((pixels.max(1) >= 0) & (pixels.min(1) < _VIEW)).all(1)
-        colors = self._colors[near[seen]].astype(np.int64).tolist()
-        return pixels[seen].reshape(-1, 2), list(range(4, 4 * len(colors) + 1, 4)), colors
+        colors = self._colors[near].astype(np.int64).tolist()
+        return self._quads[near].reshape(-1, 2), list(range(4, 4 * len(near) + 1, 4)), colors
 
 
 def _whole(color: Any) -> list[int]:

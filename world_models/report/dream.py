@@ -11,7 +11,8 @@ from world_models.errors import CheckpointError, DataError
 from world_models.models.mdrnn import MDRNN, MDRNNCell
 from world_models.models.sampling import sample_mixture
 from world_models.types import FloatArray, MemoryState, Mixture, Rollout, UInt8Array
-from world_models.vision.frames import frames_from_images, images_from_frames
+from world_models.vision.frames import frames_from_images
+from world_models.vision.latents import encode
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 _BATCH = 256  # frames through V at a time
@@ -29,21 +30,6 @@ class Dream:
     dreamed: UInt8Array
     warm_up: int
     temperature: float = 1.0
-
-
-@torch.no_grad()
-def encode(vae: ConvVAE, frames: UInt8Array) -> torch.Tensor:
-    """The latent means (T, Z) of frames (T, 64, 64, 3), on V's device."""
-    return posterior(vae, frames)[0]
-
-
-@torch.no_grad()
-def posterior(vae: ConvVAE, frames: UInt8Array) -> tuple[torch.Tensor, torch.Tensor]:
-    """Means and logs of the standard deviations of the latents (T, Z) of frames (T, 64, 64, 3), on V's device."""
-    device = next(vae.parameters()).device
-    parts = (torch.from_numpy(frames[start : start + _BATCH]) for start in range(0, len(frames), _BATCH))
-    mu, logsigma = zip(*(vae.encoder(images_from_frames(part.to(device))) for part in parts), strict=True)
-    return torch.cat(mu), torch.cat(logsigma)
 
 
 @torch.no_grad()
@@ -123,7 +109,7 @@ def dream_beside(
     length = min(warm_up + steps, len(rollout))
     start = richest_start(rollout.rewards, length)
     window = slice(start, start + length)
-    seen = encode(vae, rollout.observations[window])
+    seen, _ = encode(vae, torch.from_numpy(rollout.observations[window]))
     actions = torch.tensor(rollout.actions[window]).to(seen)
     dreamed = dream_latents(cell, seen, actions, warm_up, temperature, seed)
     return Dream(rollout.observations[window], decode(vae, seen), decode(vae, dreamed), warm_up, temperature)

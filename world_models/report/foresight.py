@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from world_models.losses.gmm_loss import gmm_loss
 from world_models.models.mdrnn import MDRNN, MDRNNCell
-from world_models.report.dream import encode, posterior, sample
+from world_models.report.dream import sample
 from world_models.report.plots import Chart, Line
-from world_models.types import DoubleArray, Mixture, Rollout
+from world_models.types import DoubleArray, FloatArray, Mixture, Rollout
+from world_models.vision.latents import draw_latents, encode
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 _BINS = 10
@@ -45,6 +47,24 @@ class Horizon:
     dreams: int
 
 
+class Watched(NamedTuple):
+    """A rollout as V saw it: mu and logsigma (T, Z), actions (T, A), rewards (T,)."""
+
+    mu: torch.Tensor
+    logsigma: torch.Tensor
+    actions: torch.Tensor
+    rewards: FloatArray
+
+
+def watch(vae: ConvVAE, rollouts: Sequence[Rollout]) -> list[Watched]:
+    """What V makes of rollouts."""
+    watched = []
+    for rollout in rollouts:
+        mu, logsigma = encode(vae, torch.from_numpy(rollout.observations))
+        watched.append(Watched(mu, logsigma, torch.from_numpy(rollout.actions).to(mu), rollout.rewards))
+    return watched
+
+
 @dataclass(frozen=True)
 class _Windows:
     latents: torch.Tensor  # (N, W + H, Z), drawn
@@ -58,9 +78,8 @@ class _Windows:
 
 
 def see_ahead(
-    vae: ConvVAE,
     mdrnn: MDRNN,
-    rollouts: Sequence[Rollout],
+    watched: Sequence[Watched],
     *,
     warm_up: int = 20,
     horizon: int = 40,
@@ -71,8 +90,8 @@ def see_ahead(
     """Compares M's expectations with what came, from many starts in rollouts that M was best not trained on.
 
     Args:
-        vae, mdrnn: V and M of one run.
-        rollouts: Real ones.
+        mdrnn: M.
+        watched: Real rollouts (`watch`).
         warm_up: Frames that M sees before it dreams.
         horizon: Steps that it then dreams, told the real actions.
         starts: How many, evenly spread; windows may overlap.
@@ -82,8 +101,8 @@ def see_ahead(
     Returns:
         None where no rollout has warm_up + horizon steps.
     """
-    generator = torch.Generator(device=next(vae.parameters()).device).manual_seed(seed)
-    windows = _windows(vae, rollouts, warm_up, horizon, starts, generator)
+    generator = torch.Generator(device=watched[0].mu.device).manual_seed(seed)
+    windows = _windows(watched, warm_up, horizon, starts, generator)
     if windows is None:
         return None
     dreaming, guess = _dreaming(MDRNNCell.from_mdrnn(mdrnn), windows, dreams, generator)
@@ -118,20 +137,18 @@ def _array(values: torch.Tensor) -> DoubleArray:
 
 
 def _windows(
-    vae: ConvVAE, rollouts: Sequence[Rollout], warm_up: int, horizon: int, count: int, generator: torch.Generator
+    watched: Sequence[Watched], warm_up: int, horizon: int, count: int, generator: torch.Generator
 ) -> _Windows | None:
     length = warm_up + horizon
-    places = [(k, t) for k, each in enumerate(rollouts) for t in range(len(each) - length + 1)]
+    places = [(k, t) for k, each in enumerate(watched) for t in range(len(each.mu) - length + 1)]
     if not places:
         return None
     rows = np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int)
-    picked = [places[row] for row in rows]
-    seen = {k: posterior(vae, rollouts[k].observations) for k in sorted({k for k, _ in picked})}
-    means, logs = (torch.stack([seen[k][part][t : t + length] for k, t in picked]) for part in (0, 1))
-    noise = torch.randn(means.shape, generator=generator, device=means.device)
-    latents = means + logs.exp() * noise
-    actions = torch.stack([torch.from_numpy(rollouts[k].actions[t : t + length]) for k, t in picked]).to(latents)
-    return _Windows(latents, means, actions, warm_up)
+    picked = [(watched[k], slice(t, t + length)) for k, t in (places[row] for row in rows)]
+    means = torch.stack([each.mu[part] for each, part in picked])
+    logs = torch.stack([each.logsigma[part] for each, part in picked])
+    actions = torch.stack([each.actions[part] for each, part in picked])
+    return _Windows(draw_latents(means, logs, generator), means, actions, warm_up)
 
 
 @torch.no_grad()
@@ -164,17 +181,16 @@ def _dreaming(
 
 
 @torch.no_grad()
-def reward_calibration(vae: ConvVAE, mdrnn: MDRNN, rollouts: Sequence[Rollout]) -> tuple[DoubleArray, DoubleArray]:
+def reward_calibration(mdrnn: MDRNN, watched: Sequence[Watched]) -> tuple[DoubleArray, DoubleArray]:
     """What M said of rewards while it looked on, and what came: means (B,) of up to ten groups of equal size.
 
     Steps are grouped by what M said of them, the least first.
     """
     said, came = [], []
-    for rollout in rollouts:
-        latents = encode(vae, rollout.observations)
-        *_, rewards, _ = mdrnn(torch.from_numpy(rollout.actions).to(latents)[:, None], latents[:, None])
+    for each in watched:
+        *_, rewards, _ = mdrnn(each.actions[:, None], each.mu[:, None])
         said.append(rewards[:, 0].double().cpu().numpy())
-        came.append(rollout.rewards.astype(np.float64))
+        came.append(each.rewards.astype(np.float64))
     expected, real = np.concatenate(said), np.concatenate(came)
     groups = np.array_split(np.argsort(expected, kind="stable"), min(_BINS, len(expected)))
     return np.array([expected[rows].mean() for rows in groups]), np.array([real[rows].mean() for rows in groups])

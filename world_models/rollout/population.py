@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from world_models.errors import CheckpointError
-from world_models.evolution.parameters import space_from_state_dict
+from world_models.evolution.parameters import Space, space_from_state_dict
 from world_models.models.controller import Controller, flatten_parameters
 from world_models.types import DoubleArray
 from world_models.utils.run_dir import checkpoint_path, load_checkpoint
@@ -27,7 +27,11 @@ def around(logdir: str | Path, controller: Controller, seeds: Sequence[int], spr
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist, and spread={spread} needs its search space: use spread=0.")
     space = space_from_state_dict(load_checkpoint(path)["space"])
-    center = np.asarray(flatten_parameters(controller.parameters()), np.float64)
+    return neighbours(space, np.asarray(flatten_parameters(controller.parameters()), np.float64), seeds, spread)
+
+
+def neighbours(space: Space, center: DoubleArray, seeds: Sequence[int], spread: float) -> DoubleArray:
+    """The same about parameters (P,), in any space."""
     steps = []
     for seed in seeds:
         rng = np.random.default_rng(derive_seed("spread", seed))

@@ -67,7 +67,7 @@ class DreamRun(EvolutionRun):
         memories = 0 if not template.hidden_size else 2 if template.use_cell else 1
         return states[:, : template.latent_size + memories * template.hidden_size]
 
-    def _states_about_best(self, number: int) -> npt.NDArray[np.float32]:
+    def _states_about(self, best: DoubleArray, number: int) -> npt.NDArray[np.float32]:
         return self._states()  # real ones: what is seen in a dream is M's own
 
     def _saved(self) -> dict[str, Any] | None:

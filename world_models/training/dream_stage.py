@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +47,7 @@ def train_in_dream(config: WMControllerConfig, rules: DreamRules, pessimism: flo
         ConfigError: a setting cannot work.
     """
     config = WMControllerConfig({**config.to_dict(), "num_lanes": config.extra.get("num_lanes", _LANES)})
-    if not 0 <= pessimism < np.inf:
-        raise ConfigError(f"pessimism={pessimism!r} cannot work: give a finite number of at least 0.")
+    check_pessimism(pessimism)
     load_starts(starts_path(config.logdir))  # refused before anything is started
     return evolve(DreamRun(config, ControllerSettings.from_config(config), rules, pessimism))
 
@@ -58,17 +56,21 @@ def dream_of(table: Mapping[str, Any]) -> tuple[DreamRules, float]:
     """The rules and the pessimism of a preset's table `dream`.
 
     Raises:
-        ConfigError: a value cannot work, or a name is none of them.
+        ConfigError: a value cannot work.
     """
-    known = [field.name for field in fields(DreamRules)]
-    unknown = sorted(set(table) - {*known, "pessimism"})
-    if unknown:
-        raise ConfigError(f"dream has no setting {unknown[0]!r}; it is one of {', '.join(known)}, pessimism.")
-    rules = {name: value for name, value in table.items() if name != "pessimism"}
     try:
-        return DreamRules(**rules), float(table.get("pessimism", 0.0))
+        rules = DreamRules(**{name: value for name, value in table.items() if name != "pessimism"})
+        pessimism = float(table.get("pessimism", 0.0))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"dream is {dict(table)}: one of these is no number ({error}).") from error
+        raise ConfigError(f"dream is {dict(table)}, and one of these cannot be: {error}.") from error
+    check_pessimism(pessimism)
+    return rules, pessimism
+
+
+def check_pessimism(pessimism: float) -> None:
+    """Raises ConfigError where it is not a finite number of at least 0."""
+    if not 0 <= pessimism < np.inf:
+        raise ConfigError(f"pessimism={pessimism!r} cannot work: give a finite number of at least 0.")
 
 
 def evaluate_dream(

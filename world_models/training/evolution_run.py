@@ -20,6 +20,7 @@ from world_models.models.controller import flatten_parameters, load_parameters
 from world_models.report.episode import film
 from world_models.rollout.dream_driver import DreamRecipe
 from world_models.rollout.driver import Recipe, choose_backend
+from world_models.rollout.population import neighbours
 from world_models.training.budget import Budget
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_setup import driving_space, first_mean, fit_space, make_template
@@ -183,18 +184,17 @@ class EvolutionRun:
         )
 
     def _generation(self) -> dict[str, Any]:
-        started, now = time.monotonic(), self.state
-        before = now.seconds
+        now = self.state
+        began = time.monotonic() - now.seconds
         leader, record = self._evolve()
-        now.seconds = before + time.monotonic() - started  # a budget of time, too, ends with a re-evaluation
+        now.seconds = time.monotonic() - began  # a budget of time, too, ends with a re-evaluation
         phase_over = now.phase_over
         if now.generation % self.settings.eval_every == 0 or phase_over or self._over():
             decisive = bool(self.settings.choice_episodes) and (phase_over or self._over())
             record |= self._choose(leader) if decisive else self._re_evaluate(leader)
-            now.seconds = before + time.monotonic() - started
         if phase_over and not now.last_phase:
             self._next_phase()
-            now.seconds = before + time.monotonic() - started
+        now.seconds = time.monotonic() - began
         record |= {**now.totals, "seconds": round(now.seconds, 3)}
         now.history.append(record)
         self._save()
@@ -207,19 +207,17 @@ class EvolutionRun:
         number = now.phase + 1
         if components := s.phases[number - 1].components:
             best = now.space.to_parameters(now.best_point)
-            states = self._states_about_best(number)
+            states = self._states_about(best, number)
             now.space = fit_space(states, replace(s, components=components), self.template, best).with_gains()
             now.best_point = np.zeros(now.space.size)
         now.begin_phase(number, now.best_point, now.generation)
 
-    def _states_about_best(self, number: int) -> npt.NDArray[np.float32]:
-        """What the best controller and its neighbours see as they drive (n, D)."""
+    def _states_about(self, best: DoubleArray, number: int) -> npt.NDArray[np.float32]:
+        """What the best controller's neighbours see as they drive (n, D)."""
         assert isinstance(self.recipe, Recipe)
-        now, episodes = self.state, self.settings.whitening_episodes
-        rng = np.random.default_rng(self._seed("neighbours", number))
-        away = now.search.sigma * rng.uniform(size=(episodes, 1)) * rng.standard_normal((episodes, now.space.size))
-        seeds = [self._seed("whitening", number, i) for i in range(episodes)]
-        drivers = now.space.to_parameters(now.best_point + away)
+        now = self.state
+        seeds = [self._seed("whitening", number, i) for i in range(self.settings.whitening_episodes)]
+        drivers = neighbours(now.space, best, seeds, now.search.sigma)
         states, results = states_of_driving(self.recipe, drivers, seeds, self.settings.use_hidden)
         now.count(results)
         return states

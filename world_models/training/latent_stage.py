@@ -25,11 +25,10 @@ from world_models.utils.device import resolve_device
 from world_models.utils.progress import Progress
 from world_models.utils.run_dir import best_path
 from world_models.utils.seeding import derive_seed
-from world_models.vision.frames import images_from_frames
+from world_models.vision.latents import FRAMES_AT_ONCE, draw_latents, encode
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 _LOG = logging.getLogger(__name__)
-_FRAMES_AT_ONCE = 512  # 60 MB of activations in the first layer
 _FRAMES_FOR_STARTS = 10_000
 
 
@@ -109,8 +108,8 @@ def _make(source: LatentSource, episodes: Sequence[int] | None = None) -> Latent
     mu = np.empty((len(rows), source.vae.latent_size), np.float32)
     logsigma = np.empty_like(mu)
     with Progress("latents", len(rows), "frame") as progress:
-        for start in range(0, len(rows), _FRAMES_AT_ONCE):
-            part = slice(start, start + _FRAMES_AT_ONCE)
+        for start in range(0, len(rows), FRAMES_AT_ONCE):
+            part = slice(start, start + FRAMES_AT_ONCE)
             means, logs = encode(source.vae, cache.gather(rows[part]))
             mu[part], logsigma[part] = means.cpu().numpy(), logs.cpu().numpy()
             progress.update(len(means))
@@ -124,27 +123,6 @@ def _make(source: LatentSource, episodes: Sequence[int] | None = None) -> Latent
         fingerprint=source.fingerprint,
         data_fingerprint=cache.fingerprint,
     )
-
-
-@torch.no_grad()
-def encode(vae: ConvVAE, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """V's mu and logsigma (..., Z) of frames uint8 (..., 64, 64, 3), in float32 on V's device."""
-    device = next(vae.parameters()).device
-    flat = frames.reshape(-1, *frames.shape[-3:])
-    with torch.autocast(device.type, enabled=False):  # bf16 here would shift z, not only its gradient
-        parts = [vae.encoder(images_from_frames(part.to(device))) for part in _chunks(flat)]
-    mu, logsigma = (torch.cat(each).reshape(*frames.shape[:-3], -1) for each in zip(*parts, strict=True))
-    return mu, logsigma
-
-
-def _chunks(frames: torch.Tensor) -> list[torch.Tensor]:
-    return [frames[start : start + _FRAMES_AT_ONCE] for start in range(0, len(frames), _FRAMES_AT_ONCE)]
-
-
-def draw_latents(mu: torch.Tensor, logsigma: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-    """z = mu + exp(logsigma) * eps, with eps drawn from `generator` (on mu's device), or the global one."""
-    noise = torch.randn(mu.shape, device=mu.device, dtype=mu.dtype, generator=generator)
-    return mu + logsigma.exp() * noise
 
 
 def to_latent(

@@ -52,7 +52,7 @@ class Pipeline:
         self.seconds: dict[str, float] = {}
         self.vae_config, self.rnn_config, self.ctrl_config = self._configs()
         check_settings(args, self.ctrl_config)
-        dream_of(self.preset.dream)
+        self.dream = dream_of(self.preset.dream) if self.preset.dream else None
 
     def _action_size(self) -> int:
         env = make_gym(self.env_id)
@@ -189,16 +189,11 @@ class Pipeline:
 
     def train_ctrl(self) -> None:
         """Stage C, in the dream where the preset has one."""
-        if not self.dreams:
+        if self.dream is None:
             self._timed("ctrl", lambda: train_controller(self.ctrl_config))
             return
-        rules, pessimism = dream_of(self.preset.dream)
+        rules, pessimism = self.dream
         self._timed("ctrl", lambda: train_in_dream(self.ctrl_config, rules, pessimism))
-
-    @property
-    def dreams(self) -> bool:
-        """Whether C is evolved in M."""
-        return bool(self.preset.dream)
 
     def train(self) -> None:
         """The stages that --stage asks for; "all" collects first."""
@@ -215,9 +210,8 @@ class Pipeline:
     def _note_settings(self) -> None:
         """What the run as a whole was asked for; each stage notes its own when it begins to train."""
         names = ("preset", "seed", "num_rollouts", "rollout_len", "policy", "spread", "backend", "amp")
-        asked = {name: getattr(self.args, name) for name in names} | (
-            {"dream": dict(self.preset.dream)} if self.dreams else {}
-        )
+        asked = {name: getattr(self.args, name) for name in names}
+        asked |= {f"dream_{name}": value for name, value in self.preset.dream.items()}
         write_settings(self.args.logdir, "run", {"env": self.env_id, **asked, "device": self.device})
 
     # -- what comes after ----------------------------------------------------------------------------

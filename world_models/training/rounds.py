@@ -93,7 +93,7 @@ class Rounds:
             }
         )
         # What an M promises cannot be compared with what another one did: of dreams the last round's is taken.
-        if pipeline.dreams or last["best_so_far"] >= max(each["best_return"] for each in self.rounds):
+        if pipeline.dream is not None or last["best_so_far"] >= max(each["best_return"] for each in self.rounds):
             self._promote(folder)
         write_json(self.record_path, {"rounds": self.rounds})
 

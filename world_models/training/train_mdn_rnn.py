@@ -24,8 +24,6 @@ from world_models.training.devices import autocast_for, has_fused_adam
 from world_models.training.fit import FitJob, FitResult, fit
 from world_models.training.latent_stage import (
     LatentSource,
-    draw_latents,
-    encode,
     latent_source,
     precompute_latents,
     read_or_make,
@@ -41,6 +39,7 @@ from world_models.utils.device import resolve_device
 from world_models.utils.run_dir import checkpoint_path, load_checkpoint
 from world_models.utils.seeding import derive_seed, seed_everything
 from world_models.utils.tracking import Tracking
+from world_models.vision.latents import draw_latents, encode
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 __all__ = ["data_pass", "get_loss", "precompute_latents", "to_latent", "train_mdn_rnn"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from world_models.errors import CheckpointError, DataError
+from world_models.models.mdrnn import MDRNN
 from world_models.report import curves, page, pictures
 from world_models.report.dream import dream_beside
-from world_models.report.foresight import foresight_charts, reward_calibration, see_ahead
+from world_models.report.foresight import Watched, foresight_charts, reward_calibration, see_ahead, watch
 from world_models.report.run import Run
 from world_models.report.sections.common import charts, curves_or_note, last, least, named, wide
 
@@ -30,39 +32,37 @@ def mdrnn_section(run: Run, folder: Path) -> page.Section:
     elif run.rollout is None:
         pieces.append(page.note("No dream: the report was made without a data folder or an episode."))
     else:
-        pieces += [_dreams(run, folder), _foresight(run, folder)]
+        pieces += _dreams(run, folder)
     pieces.append(curves_or_note(folder, curves.mdrnn_charts(log), "M"))
     return page.Section("m", "M: what it expects", "M predicts the next latents from what was done.", tuple(pieces))
 
 
-def _dreams(run: Run, folder: Path) -> str:
+def _dreams(run: Run, folder: Path) -> list[str]:
     assert run.vae is not None and run.mdrnn is not None and run.rollout is not None
     try:
         dreams = [dream_beside(run.vae, run.mdrnn, run.rollout, temperature=heat) for heat in _TEMPERATURES]
     except (CheckpointError, DataError) as error:
-        return page.note(f"No dream: {error}")
+        return [page.note(f"No dream: {error}")]
     caption = (
         f"M watched {dreams[0].warm_up} frames of {run.rollout_file}, then went on without looking: it was told "
         "the actions alone, and each of its guesses was its next input. A higher temperature makes it less certain."
     )
     made = pictures.dream_sheet(dreams)
-    return wide(folder, "dream", made, "Reality over dreams, step by step", caption)
-
-
-def _foresight(run: Run, folder: Path) -> str:
-    assert run.vae is not None and run.mdrnn is not None and run.rollout is not None
+    sheet = wide(folder, "dream", made, "Reality over dreams, step by step", caption)
     rollouts = run.data.last if run.data is not None else (run.rollout,)
-    if run.vae.latent_size != run.mdrnn.latents or rollouts[0].actions.shape[1] != run.mdrnn.actions:
-        return ""  # the dreams' note has said so
-    longest = max(map(len, rollouts))
+    return [sheet, _foresight(run.mdrnn, watch(run.vae, rollouts), folder)]
+
+
+def _foresight(mdrnn: MDRNN, watched: Sequence[Watched], folder: Path) -> str:
+    longest = max(len(each.mu) for each in watched)
     warm_up = max(1, min(20, longest // 3))
-    horizon = see_ahead(run.vae, run.mdrnn, rollouts, warm_up=warm_up, horizon=max(1, min(40, longest - warm_up)))
-    made = foresight_charts(horizon, reward_calibration(run.vae, run.mdrnn, rollouts))
+    horizon = see_ahead(mdrnn, watched, warm_up=warm_up, horizon=max(1, min(40, longest - warm_up)))
+    made = foresight_charts(horizon, reward_calibration(mdrnn, watched))
     if horizon is None:
         told = "No rollout is long enough to tell how far ahead M sees."
     else:
         told = (
-            f"From {horizon.starts} places in {len(rollouts)} rollouts M dreamed {len(horizon.error)} steps on, "
+            f"From {horizon.starts} places in {len(watched)} rollouts M dreamed {len(horizon.error)} steps on, "
             f"{horizon.dreams} times each, told what was done. An error of 1 is no better than knowing the latents' "
             f"means; the likelihood falls sooner, as {horizon.dreams} dreams seldom meet exactly what came."
         )
