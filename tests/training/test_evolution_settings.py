@@ -15,6 +15,7 @@ from world_models.utils.run_dir import load_checkpoint
     [
         ({"use_cell": True, "use_hidden": False}, "set use_hidden=True"),
         ({"bias": False, "first_bias": [0.0, 0.0]}, "no bias to begin with"),
+        ({"shared_tracks": False, "replayed": 0.5}, "shared_tracks is False and episodes are replayed"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(new_run, changes, message):

@@ -96,15 +96,28 @@ def test_returns_rise(new_run):
     assert last > first + 0.3
 
 
-def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drives_others(new_run, monkeypatch):
-    calls = []
-    real = evolution_run.evaluate
+@pytest.fixture
+def calls(monkeypatch):
+    """The episodes of every time that controllers are driven."""
+    calls, real = [], evolution_run.evaluate
 
     def listening(executor, episodes, *args, **kwargs):
         calls.append(list(episodes))
         return real(executor, episodes, *args, **kwargs)
 
     monkeypatch.setattr(evolution_run, "evaluate", listening)
+    return calls
+
+
+def test_where_tracks_are_not_shared_each_candidate_drives_its_own(new_run, calls):
+    train(new_run(), max_generations=1, eval_every=1, shared_tracks=False)
+    evolved, check = ([(each.candidate, each.seed) for each in episodes] for episodes in calls)
+    assert sorted(k for k, _ in evolved) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert len({seed for _, seed in evolved}) == 8
+    assert len({seed for _, seed in check}) == 2
+
+
+def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drives_others(new_run, calls):
     train(new_run(), max_generations=2, eval_every=1)
     seeds = []
     for episodes in calls:

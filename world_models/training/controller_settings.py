@@ -68,6 +68,8 @@ class ControllerSettings:
             most episodes last that long it grows by `horizon_growth`, up to time_limit.
         max_samples: Episodes a candidate may come to need, from `n_samples` on; 0: they stay as they are.
         wanted_f: They grow while the candidates' F statistic is below this (`evolution.samples`).
+        shared_tracks: Whether a generation's candidates drive the same episodes; False, for comparison: each its own,
+            and more of the difference between two is luck.
         replayed: Share of a generation's episodes that are earlier ones on which candidates differed much
             (`evolution.tracks`); 0: all are new.
         phases: Further phases (`evolution.phases`) after `max_env_steps`: each begins again from the best point.
@@ -104,6 +106,7 @@ class ControllerSettings:
     horizon_growth: float = 1.25
     max_samples: int = 0
     wanted_f: float = 2.0
+    shared_tracks: bool = True
     replayed: float = 0.0
     phases: tuple[Phase, ...] = ()
     max_generations: int | None = None
@@ -146,6 +149,7 @@ class ControllerSettings:
             horizon_growth=number(extra, "horizon_growth", cls.horizon_growth),
             max_samples=whole(extra, "max_samples", 0),
             wanted_f=number(extra, "wanted_f", cls.wanted_f),
+            shared_tracks=bool(extra.get("shared_tracks", True)),
             replayed=share(extra, "replayed"),
             phases=_phases(extra),
             max_generations=whole_or_none(extra, "max_generations"),
@@ -174,6 +178,10 @@ class ControllerSettings:
             raise ConfigError(
                 f"first_bias is {settings.first_bias} and bias False: there is no bias to begin with; leave one of "
                 "them out"
+            )
+        if not settings.shared_tracks and (settings.replayed or any(phase.replayed for phase in settings.phases)):
+            raise ConfigError(
+                "shared_tracks is False and episodes are replayed: only shared ones tell candidates apart"
             )
         complete = settings.components and settings.driving and not settings.first_bias
         if settings.start_from and not complete:

@@ -230,7 +230,7 @@ class EvolutionRun:
         fresh = [self._seed("track", generation, sample) for sample in range(samples)]
         tracks = now.tracks.choose(fresh, self._seed("replay", generation))
         results = self._drive(
-            [Episode(candidate, track) for track in tracks for candidate in range(len(points))],
+            self._episodes(tracks, len(points)),
             now.space.to_parameters(points),
             horizon,
             self.settings.hopeless or None,
@@ -252,6 +252,11 @@ class EvolutionRun:
             "samples": samples,
             "f": f if math.isfinite(f) else None,
         }
+
+    def _episodes(self, tracks: list[int], candidates: int) -> list[Episode]:
+        """What a generation drives, track after track: each candidate the same, or one of its own in its place."""
+        own = not self.settings.shared_tracks
+        return [Episode(k, derive_seed(t, k) if own else t) for t in tracks for k in range(candidates)]
 
     def _fitness(self, returns: DoubleArray) -> DoubleArray:
         """What a candidate (N,) is worth by its returns (S, N)."""

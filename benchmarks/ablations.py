@@ -1,0 +1,173 @@
+"""What each idea of stage C brings: C evolved without it, on one V and one M, for the same number of simulator steps.
+
+    python -m benchmarks.ablations --logdir RUN/round_2 --data_dir DATA --out OUT [NAME ...]
+
+V and M are those of a run of the preset `carracing`, C's settings those of the first phase of its second round, but for
+what the case changes. Each case has a folder OUT/<name>_seed<k>, from which it goes on where it was stopped, and is
+scored on redrawn tracks that no evolution drives. One JSON line a case; OUT/ablations.md has the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.common import machine
+from world_models.configs.presets import preset
+from world_models.configs.wm_config import WMControllerConfig
+from world_models.models.load import load_cell, load_vae
+from world_models.models.mdrnn import MDRNN
+from world_models.training.evaluation import evaluate_recipe, run_recipe
+from world_models.training.pipeline import write_json
+from world_models.training.train_controller import ControllerResult, train_controller
+from world_models.utils.run_dir import best_path, load_checkpoint, save_checkpoint
+
+ENV, BACKEND, PRESET, ROUND = "CarRacing-v3", "redrawn", "carracing", 2
+SCORE_SEED = 70_000
+OWN = {"components": 0, "sigma": 0.1}  # C's own parameters: no whitened space
+CASES: dict[str, dict[str, Any]] = {
+    # The paper's comparison (its table 1), and one that it lacks.
+    "z_h": {},
+    "z": {"use_hidden": False},
+    "z_mlp_40": {"use_hidden": False, "hidden_layers": [40], "first_bias": (), **OWN},
+    "z_h_untrained_m": {"untrained_m": True},
+    # Each idea left out.
+    "z_own_parameters": {"use_hidden": False, **OWN},
+    "own_parameters": OWN,
+    "space_of_noise": {"driving": "", "standardized": False},
+    "own_tracks": {"shared_tracks": False},
+    "no_early_end": {"hopeless": 0},
+    "six_episodes": {"n_samples": 6},
+    "one_episode": {"n_samples": 1},
+    "first_mean_zero": {"first_bias": ()},
+}
+"""Changes of the settings; `untrained_m` (M of random weights) is no setting."""
+
+
+def untrained(logdir: Path, seed: int) -> dict[str, Any]:
+    """A checkpoint of an M of the sizes of the one in `logdir`, with weights as they are first drawn."""
+    torch.manual_seed(seed)
+    mdrnn = MDRNN(**load_cell(logdir).sizes)
+    return {"state_dict": mdrnn.state_dict(), **mdrnn.sizes}
+
+
+def prepare(folder: Path, logdir: Path, untrained_m: bool, seed: int) -> None:
+    """V and M of a case, where they are not there yet."""
+    for stage in ("vae", "mdrnn"):
+        if not best_path(folder, stage).exists():
+            best_path(folder, stage).parent.mkdir(parents=True, exist_ok=True)
+            if untrained_m and stage == "mdrnn":
+                save_checkpoint(best_path(folder, stage), untrained(logdir, seed))
+            else:
+                shutil.copyfile(best_path(logdir, stage), best_path(folder, stage))
+
+
+def config(folder: Path, changes: Mapping[str, Any], args: argparse.Namespace, seed: int) -> WMControllerConfig:
+    """The first phase of the preset's second round, changed."""
+    table, cell = preset(PRESET).of_round(ROUND), load_cell(folder)
+    extra = {name: value for name, value in table.ctrl.items() if name not in ("carry", "phases")}
+    extra |= {
+        "driving": str(args.data_dir),
+        "max_env_steps": args.env_steps,
+        "seed": seed,
+        "tensorboard": False,
+        "backend": BACKEND,
+    }
+    fields = {"n_samples": table.flags["ctrl_samples"], "pop_size": table.flags["ctrl_pop_size"]}
+    changed = {**extra, **fields, **changes}
+    return WMControllerConfig(
+        latent_size=load_vae(folder).latent_size,
+        hidden_size=cell.hiddens,
+        action_size=cell.actions,
+        env_name=ENV,
+        logdir=str(folder),
+        target_return=float("inf"),
+        n_samples=changed.pop("n_samples"),
+        pop_size=changed.pop("pop_size"),
+        extra=changed,
+    )
+
+
+def record(name: str, seed: int, folder: Path, result: ControllerResult, episodes: int) -> dict[str, Any]:
+    """What a case came to."""
+    score = evaluate_recipe(run_recipe(folder, backend=BACKEND), episodes, SCORE_SEED, title=name)
+    ends = [each for each in result.history if "eval_mean" in each]
+    return {
+        "case": name,
+        "seed": seed,
+        "mean": round(score["mean"], 1),
+        "std": round(score["std"], 1),
+        "scored_on": f"{episodes} redrawn tracks from {SCORE_SEED}",
+        "parameters": sum(
+            tensor.numel() for tensor in load_checkpoint(best_path(folder, "ctrl"))["state_dict"].values()
+        ),
+        "generations": result.generations,
+        "episodes": result.episodes,
+        "env_steps": result.env_steps,
+        "curve": [
+            {key: each[key] for key in ("env_steps", "eval_mean", "eval_leader", "eval_average")} for each in ends
+        ],
+        "machine": machine(),
+    }
+
+
+def run(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Evolves and scores one case, or reads what it came to."""
+    folder = Path(args.out) / f"{name}_seed{seed}"
+    done = folder / "ablation.json"
+    if done.is_file():
+        found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        return found
+    changes = dict(CASES[name])
+    prepare(folder, Path(args.logdir), changes.pop("untrained_m", False), seed)
+    found = record(name, seed, folder, train_controller(config(folder, changes, args, seed)), args.episodes)
+    write_json(done, found)
+    return found
+
+
+def page(records: list[dict[str, Any]]) -> str:
+    """The table, as Markdown."""
+    rows = ["| case | seed | parameters | episodes | simulator steps | score |", "|---|---|---|---|---|---|"]
+    for each in records:
+        cells = [each["case"], each["seed"], each["parameters"], f"{each['episodes']:,}", f"{each['env_steps']:,}"]
+        rows.append("| " + " | ".join(map(str, [*cells, f"{each['mean']} ± {each['std']}"])) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def arguments(given: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablations", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("cases", nargs="*", metavar="NAME", help=f"one of {', '.join(CASES)}; all without one")
+    parser.add_argument("--logdir", required=True, help="a run's folder, whose V and M are used")
+    parser.add_argument("--data_dir", required=True, help="its rollouts, some of them an agent's")
+    parser.add_argument("--out", required=True, help="where the cases' folders go")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--env_steps", type=int, default=600_000, help="simulator steps a case (600000)")
+    parser.add_argument("--episodes", type=int, default=64, help="tracks a case is scored on (64)")
+    args = parser.parse_args(given)
+    unknown = sorted(set(args.cases) - set(CASES))
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: no such case; there are {', '.join(CASES)}")
+    return args
+
+
+def main(given: list[str] | None = None) -> None:
+    """Every case with every seed, one after the other."""
+    args = arguments(sys.argv[1:] if given is None else given)
+    records = []
+    for seed in args.seeds:
+        for name in args.cases or CASES:
+            records.append(run(name, seed, args))
+            print(json.dumps(records[-1]), flush=True)
+            (Path(args.out) / "ablations.md").write_text(page(records), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

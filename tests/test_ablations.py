@@ -1,0 +1,85 @@
+"""The program behind the table of ablations, in miniature: what its cases are, and that it does each once."""
+
+import argparse
+import json
+
+import pytest
+import torch
+
+from benchmarks import ablations
+from benchmarks.networks import save_networks
+from tests.small_envs import STEER
+from tests.small_runs import inline_executors, save_run
+from world_models.configs.presets import Preset
+from world_models.training.collect_stage import generate_rollouts
+from world_models.training.controller_settings import ControllerSettings
+from world_models.training.evolution_setup import make_template
+from world_models.utils.run_dir import best_path, load_checkpoint
+
+SMALL = Preset(
+    flags={"ctrl_samples": 2, "ctrl_pop_size": 4},
+    ctrl={"carry": False, "components": 3, "standardized": True, "eval_every": 2, "eval_episodes": 2, "phases": []},
+    rounds=(Preset(),),
+)
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """The command line, on a small run with data of its agent."""
+    inline_executors(monkeypatch)
+    logdir, data = save_run(tmp_path / "run", controller=True), tmp_path / "data"
+    generate_rollouts(data, STEER, 8, 12, 1, policy="agent", logdir=logdir, display=False)
+    monkeypatch.setattr(ablations, "ENV", STEER)
+    monkeypatch.setattr(ablations, "BACKEND", "gymnasium")
+    monkeypatch.setattr(ablations, "preset", lambda name: SMALL)
+    folders = ("--logdir", str(logdir), "--data_dir", str(data), "--out", str(tmp_path / "out"))
+    return [*folders, "--env_steps", "150", "--episodes", "3"]
+
+
+def stage(out, case: str, name: str) -> dict:
+    return load_checkpoint(best_path(out / case, name))["state_dict"]
+
+
+def test_each_case_is_evolved_and_scored_once_and_stands_in_the_table(command, tmp_path, capsys, monkeypatch):
+    ablations.main(["z_h", "z", "z_h_untrained_m", *command])
+    first = capsys.readouterr().out
+    records, out = [json.loads(line) for line in first.splitlines()], tmp_path / "out"
+    assert [each["case"] for each in records] == ["z_h", "z", "z_h_untrained_m"]
+    assert [each["parameters"] for each in records] == [22, 10, 22]
+    assert all(each["env_steps"] >= 150 and each["curve"] for each in records)
+    table = (out / "ablations.md").read_text()
+    assert table.count("\n") == 5 and f"| z | 0 | 10 | {records[1]['episodes']:,} |" in table
+    monkeypatch.setattr(ablations, "train_controller", lambda config: pytest.fail("evolved again"))
+    ablations.main(["z_h", "z", "z_h_untrained_m", *command])
+    assert capsys.readouterr().out == first
+
+
+def test_v_and_m_are_the_runs_but_where_m_is_untrained(command, tmp_path):
+    ablations.main(["z_h", "z_h_untrained_m", *command])
+    run, out = tmp_path / "run", tmp_path / "out"
+    for case, name in (("z_h_seed0", "mdrnn"), ("z_h_seed0", "vae"), ("z_h_untrained_m_seed0", "vae")):
+        mine, theirs = stage(out, case, name), load_checkpoint(best_path(run, name))["state_dict"]
+        assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
+    untrained, trained = stage(out, "z_h_untrained_m_seed0", "mdrnn"), stage(out, "z_h_seed0", "mdrnn")
+    assert all(untrained[key].shape == trained[key].shape for key in trained)
+    assert not any(torch.equal(untrained[key], trained[key]) for key in trained)
+
+
+@pytest.mark.parametrize("name", ablations.CASES)
+def test_every_case_of_car_racing_is_a_setting_that_works(tmp_path, name):
+    save_networks(tmp_path / "run")
+    changes = dict(ablations.CASES[name])
+    ablations.prepare(tmp_path / "case", tmp_path / "run", changes.pop("untrained_m", False), 0)
+    args = argparse.Namespace(data_dir="data", env_steps=1000)
+    config = ablations.config(tmp_path / "case", changes, args, 3)
+    settings = ControllerSettings.from_config(config)
+    sizes = {"z": 99, "z_mlp_40": 1443, "z_own_parameters": 99}
+    assert sum(p.numel() for p in make_template(config, settings).parameters()) == sizes.get(name, 867)
+    assert settings.seed == 3 and settings.max_env_steps == 1000 and not settings.phases
+    assert (config.n_samples, config.pop_size) == ({"six_episodes": 6, "one_episode": 1}.get(name, 2), 24)
+
+
+def test_an_unknown_case_is_named(capsys):
+    with pytest.raises(SystemExit):
+        ablations.main(["zh", "--logdir", "a", "--data_dir", "b", "--out", "c"])
+    assert "zh: no such case; there are z_h, z," in capsys.readouterr().err
