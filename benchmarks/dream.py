@@ -15,7 +15,7 @@ from benchmarks.networks import ACTIONS, GAUSSIANS, HIDDENS, LATENTS, controller
 from world_models.datasets.dream_starts import DreamStarts, save_starts, starts_path
 from world_models.executors.base import Executor, evaluate
 from world_models.executors.local import cpu_count, make_executor
-from world_models.models.dream import DreamRules
+from world_models.models.dream_rules import DreamRules
 from world_models.models.mdrnn import MDRNN, MDRNNCell
 from world_models.rollout.dream_driver import DreamDriver, DreamRecipe
 from world_models.rollout.driver import Recipe

@@ -17,7 +17,7 @@ from tests.small_envs import PICK
 from tests.small_runs import HIDDENS, LATENTS
 from world_models.envs.dream_env import DreamEnv
 from world_models.errors import CheckpointError, ConfigError, DataError, WorldModelsError
-from world_models.models.dream import DreamRules
+from world_models.models.dream_rules import DreamRules
 from world_models.rollout.dream_driver import DreamDriver, DreamRecipe
 from world_models.types import Episode
 

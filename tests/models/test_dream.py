@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.dreams import RANGE, random_cell, save_dream, some_starts
 from tests.small_runs import HIDDENS, LATENTS
 from world_models.errors import CheckpointError, ConfigError, DataError
-from world_models.models.dream import BLOCK, Dream, DreamRules, load_dream
+from world_models.models.dream import BLOCK, Dream, load_dream
+from world_models.models.dream_rules import DreamRules
 from world_models.models.sampling import sample_mixture
 from world_models.types import Mixture
 

@@ -14,7 +14,8 @@ from tests.small_envs import PICK, STEER
 from tests.small_runs import HIDDENS, LATENTS, save_controller
 from world_models.errors import CheckpointError
 from world_models.models.controller import Controller, Population, load_parameters
-from world_models.models.dream import DreamRules, load_dream
+from world_models.models.dream import load_dream
+from world_models.models.dream_rules import DreamRules
 from world_models.rollout.dream_driver import DreamDriver, DreamRecipe, controller_outputs
 from world_models.types import Episode
 

@@ -16,7 +16,7 @@ from tests.training.runs import assert_equal
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.datasets.dream_starts import starts_path
 from world_models.errors import CheckpointError, ConfigError, DataError
-from world_models.models.dream import DreamRules
+from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_controller
 from world_models.models.mdrnn import MDRNNCell
 from world_models.training import evolution_run

@@ -16,7 +16,8 @@ import torch
 from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.envs.registry import env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
-from world_models.models.dream import DreamRules, load_dream
+from world_models.models.dream import load_dream
+from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_vae
 from world_models.types import FRAME_SHAPE, UInt8Array
 from world_models.utils.threads import one_torch_thread

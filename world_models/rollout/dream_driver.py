@@ -16,7 +16,8 @@ from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import env_spec, make_gym
 from world_models.errors import CheckpointError
 from world_models.models.controller import Controller, Population, flatten_parameters
-from world_models.models.dream import DreamRules, DreamStep, load_dream
+from world_models.models.dream import DreamStep, load_dream
+from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_controller
 from world_models.types import DoubleArray, Episode, EpisodeResult, IntArray
 from world_models.utils.threads import one_torch_thread

@@ -11,7 +11,7 @@ from typing import Any
 from world_models.configs.presets import PRESETS, preset
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.envs.registry import env_spec
-from world_models.models.dream import PRECISIONS, REWARDS, STARTS, TERMINALS, DreamRules
+from world_models.models.dream_rules import PRECISIONS, REWARDS, STARTS, TERMINALS, DreamRules
 from world_models.models.load import load_cell
 from world_models.training.dream_stage import environment_of, evaluate_dream, prepare, train_in_dream
 from world_models.training.dream_table import TEMPERATURES, Work, as_markdown, temperature_table

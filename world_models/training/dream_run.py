@@ -13,7 +13,7 @@ import torch
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.datasets.dream_starts import DreamStarts, load_starts, starts_path
 from world_models.errors import CheckpointError
-from world_models.models.dream import DreamRules
+from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_cell
 from world_models.models.mdrnn import MDRNNCell
 from world_models.rollout.dream_driver import DreamRecipe

@@ -16,7 +16,7 @@ from world_models.envs.registry import env_spec
 from world_models.errors import ConfigError, DataError
 from world_models.executors.base import evaluate
 from world_models.executors.local import cpu_count, make_executor
-from world_models.models.dream import DreamRules
+from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_controller, load_mdrnn
 from world_models.rollout.dream_driver import DreamRecipe
 from world_models.training.controller_settings import ControllerSettings

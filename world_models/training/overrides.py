@@ -10,7 +10,7 @@ from typing import Any
 
 from world_models.configs.presets import Preset
 from world_models.errors import ConfigError
-from world_models.models.dream import DreamRules
+from world_models.models.dream_rules import DreamRules
 from world_models.training.controller_settings import ControllerSettings
 
 # Of ControllerSettings these have a flag, or are the pipeline's to say.
