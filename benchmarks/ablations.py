@@ -2,9 +2,11 @@
 
     python -m benchmarks.ablations --logdir RUN/round_2 --data_dir DATA --out OUT [NAME ...]
 
-V and M are those of a run of the preset `carracing`, C's settings those of the first phase of its second round, but for
-what the case changes. Each case has a folder OUT/<name>_seed<k>, from which it goes on where it was stopped, and is
-scored on redrawn tracks that no evolution drives. One JSON line a case; OUT/ablations.md has the table.
+V and M are those of a run of the preset `carracing`, C's settings those of the first phase of its second round, but
+that C begins at zero, and for what the case changes. With `--earlier RUN/round_1` there is the case `carried` as well,
+which begins at that round's C, as the preset does. Each case has a folder OUT/<name>_seed<k>, from which it goes on
+where it was stopped, and is scored on redrawn tracks that no evolution drives. One JSON line a case; OUT/ablations.md
+has the table.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from world_models.utils.run_dir import best_path, load_checkpoint, save_checkpoi
 
 ENV, BACKEND, PRESET, ROUND = "CarRacing-v3", "redrawn", "carracing", 2
 SCORE_SEED = 70_000
+ANEW = {"sigma": 0.25, "first_bias": (0.0, -0.7, -0.5), "first_horizon": 300}
+CARRIED = "carried"
 OWN = {"components": 0, "sigma": 0.1}  # C's own parameters: no whitened space
 CASES: dict[str, dict[str, Any]] = {
     # The paper's comparison (its table 1), and one that it lacks.
@@ -47,6 +51,7 @@ CASES: dict[str, dict[str, Any]] = {
     "six_episodes": {"n_samples": 6},
     "one_episode": {"n_samples": 1},
     "first_mean_zero": {"first_bias": ()},
+    CARRIED: {"sigma": 0.15, "first_bias": (), "first_horizon": 0},
 }
 """Changes of the settings; `untrained_m` (M of random weights) is no setting."""
 
@@ -73,7 +78,7 @@ def config(folder: Path, changes: Mapping[str, Any], args: argparse.Namespace, s
     """The first phase of the preset's second round, changed."""
     table, cell = preset(PRESET).of_round(ROUND), load_cell(folder)
     extra = {name: value for name, value in table.ctrl.items() if name not in ("carry", "phases")}
-    extra |= {
+    extra |= ANEW | {
         "driving": str(args.data_dir),
         "max_env_steps": args.env_steps,
         "seed": seed,
@@ -125,7 +130,7 @@ def run(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     if done.is_file():
         found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         return found
-    changes = dict(CASES[name])
+    changes = dict(CASES[name]) | ({"start_from": args.earlier} if name == CARRIED else {})
     prepare(folder, Path(args.logdir), changes.pop("untrained_m", False), seed)
     found = record(name, seed, folder, train_controller(config(folder, changes, args, seed)), args.episodes)
     write_json(done, found)
@@ -147,6 +152,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("cases", nargs="*", metavar="NAME", help=f"one of {', '.join(CASES)}; all without one")
     parser.add_argument("--logdir", required=True, help="a run's folder, whose V and M are used")
     parser.add_argument("--data_dir", required=True, help="its rollouts, some of them an agent's")
+    parser.add_argument("--earlier", help=f"the round before it, whose C the case {CARRIED} begins at")
     parser.add_argument("--out", required=True, help="where the cases' folders go")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--env_steps", type=int, default=600_000, help="simulator steps a case (600000)")
@@ -155,6 +161,9 @@ def arguments(given: list[str]) -> argparse.Namespace:
     unknown = sorted(set(args.cases) - set(CASES))
     if unknown:
         parser.error(f"{', '.join(unknown)}: no such case; there are {', '.join(CASES)}")
+    if CARRIED in args.cases and args.earlier is None:
+        parser.error(f"{CARRIED}: give --earlier, the folder of the round whose C it begins at")
+    args.cases = args.cases or [name for name in CASES if name != CARRIED or args.earlier]
     return args
 
 
@@ -163,7 +172,7 @@ def main(given: list[str] | None = None) -> None:
     args = arguments(sys.argv[1:] if given is None else given)
     records = []
     for seed in args.seeds:
-        for name in args.cases or CASES:
+        for name in args.cases:
             records.append(run(name, seed, args))
             print(json.dumps(records[-1]), flush=True)
             (Path(args.out) / "ablations.md").write_text(page(records), encoding="utf-8")

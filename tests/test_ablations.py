@@ -14,7 +14,7 @@ from world_models.configs.presets import Preset
 from world_models.training.collect_stage import generate_rollouts
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_setup import make_template
-from world_models.utils.run_dir import best_path, load_checkpoint
+from world_models.utils.run_dir import best_path, checkpoint_path, load_checkpoint
 
 SMALL = Preset(
     flags={"ctrl_samples": 2, "ctrl_pop_size": 4},
@@ -31,6 +31,7 @@ def command(tmp_path, monkeypatch):
     generate_rollouts(data, STEER, 8, 12, 1, policy="agent", logdir=logdir, display=False)
     monkeypatch.setattr(ablations, "ENV", STEER)
     monkeypatch.setattr(ablations, "BACKEND", "gymnasium")
+    monkeypatch.setattr(ablations, "ANEW", {})
     monkeypatch.setattr(ablations, "preset", lambda name: SMALL)
     folders = ("--logdir", str(logdir), "--data_dir", str(data), "--out", str(tmp_path / "out"))
     return [*folders, "--env_steps", "150", "--episodes", "3"]
@@ -65,7 +66,7 @@ def test_v_and_m_are_the_runs_but_where_m_is_untrained(command, tmp_path):
     assert not any(torch.equal(untrained[key], trained[key]) for key in trained)
 
 
-@pytest.mark.parametrize("name", ablations.CASES)
+@pytest.mark.parametrize("name", [name for name in ablations.CASES if name != ablations.CARRIED])
 def test_every_case_of_car_racing_is_a_setting_that_works(tmp_path, name):
     save_networks(tmp_path / "run")
     changes = dict(ablations.CASES[name])
@@ -77,6 +78,19 @@ def test_every_case_of_car_racing_is_a_setting_that_works(tmp_path, name):
     assert sum(p.numel() for p in make_template(config, settings).parameters()) == sizes.get(name, 867)
     assert settings.seed == 3 and settings.max_env_steps == 1000 and not settings.phases
     assert (config.n_samples, config.pop_size) == ({"six_episodes": 6, "one_episode": 1}.get(name, 2), 24)
+
+
+def test_c_is_carried_over_from_an_earlier_round_where_one_is_named(command, tmp_path, capsys):
+    run = str(tmp_path / "run")
+    ablations.main([ablations.CARRIED, "--earlier", run, *command])
+    assert json.loads(capsys.readouterr().out)["case"] == "carried"
+    saved = load_checkpoint(checkpoint_path(tmp_path / "out" / "carried_seed0", "ctrl"))
+    assert "offset" in saved["space"]
+    assert "carried" in ablations.arguments(["--earlier", run, *command]).cases
+    assert "carried" not in ablations.arguments(command).cases
+    with pytest.raises(SystemExit):
+        ablations.main([ablations.CARRIED, *command])
+    assert "carried: give --earlier" in capsys.readouterr().err
 
 
 def test_an_unknown_case_is_named(capsys):

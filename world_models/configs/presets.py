@@ -57,8 +57,8 @@ _LATER = Preset(
     ctrl={"components": 24, "standardized": True, "sigma": 0.15, "first_bias": (), "first_horizon": 0},
 )
 
-# A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is,
-# and C evolved anew on what they show of it.
+# A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is, and C
+# carried over to them. Each phase begins in components of what the best so far sees, first few and wide, then more.
 _DRIVEN = Preset(
     flags={
         "num_rollouts": 450,
@@ -73,22 +73,30 @@ _DRIVEN = Preset(
     vae={"kl_weight": 0.03, "free_bits": 0.0, "frames_per_epoch": 60_000, "anneal": 0.4, "num_test_files": 16},
     rnn={"anneal": 0.4, "reward_weight": 20.0, "reward_smoothing": 15, "num_test_files": 16},
     ctrl={
-        "carry": False,
         "components": 24,
         "standardized": True,
-        "sigma": 0.25,
-        "first_bias": (0.0, -0.7, -0.5),
-        "max_env_steps": 1_700_000,
+        "sigma": 0.15,
+        "first_bias": (),
+        "first_horizon": 0,
+        "max_env_steps": 900_000,
         "choice_episodes": 48,
         "phases": [
-            {"sigma": 0.12, "pop_size": 32, "samples": 2, "env_steps": 1_200_000, "mean_rate": 0.7},
-            {"sigma": 0.1, "pop_size": 32, "samples": 2, "env_steps": 1_500_000, "mean_rate": 0.4, "replayed": 0.5},
+            {"components": 24, "sigma": 0.1, "pop_size": 32, "samples": 2, "env_steps": 900_000, "mean_rate": 0.7},
+            {
+                "components": 32,
+                "sigma": 0.08,
+                "pop_size": 32,
+                "samples": 3,
+                "env_steps": 1_500_000,
+                "mean_rate": 0.5,
+                "replayed": 0.5,
+            },
             {
                 "components": 64,
                 "sigma": 0.05,
                 "pop_size": 40,
                 "samples": 3,
-                "env_steps": 3_000_000,
+                "env_steps": 2_500_000,
                 "mean_rate": 0.5,
                 "replayed": 0.67,
             },
