@@ -106,10 +106,12 @@ _DRIVEN = Preset(
 
 
 def _played(rollouts: int) -> Preset:
-    """A later round of TakeCover: what the dream's controller and its neighbours do in the game is added."""
+    """A later round of TakeCover: what the dream's controller and its neighbours do in the game is added.
+
+    C is carried over to the new dream.
+    """
     return Preset(
         flags={"num_rollouts": rollouts, "policy": "agent", "spread": 0.3, "vae_epochs": 2, "rnn_epochs": 15},
-        ctrl={"carry": False},
     )
 
 
