@@ -24,12 +24,16 @@ import torch
 from benchmarks.common import machine
 from world_models.configs.presets import preset
 from world_models.configs.wm_config import WMControllerConfig
-from world_models.models.load import load_cell, load_vae
+from world_models.errors import ConfigError, WorldModelsError
+from world_models.models.controller import flatten_parameters
+from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.models.mdrnn import MDRNN
+from world_models.training.dream_stage import refuse_another
 from world_models.training.evaluation import evaluate_recipe, run_recipe
 from world_models.training.pipeline import write_json
 from world_models.training.train_controller import ControllerResult, train_controller
-from world_models.utils.run_dir import best_path, load_checkpoint, save_checkpoint
+from world_models.utils.run_dir import best_path, save_checkpoint
+from world_models.utils.scores import json_object
 
 ENV, BACKEND, PRESET, ROUND = "CarRacing-v3", "redrawn", "carracing", 2
 SCORE_SEED = 70_000
@@ -66,12 +70,13 @@ def untrained(logdir: Path, seed: int) -> dict[str, Any]:
 def prepare(folder: Path, logdir: Path, untrained_m: bool, seed: int) -> None:
     """V and M of a case, where they are not there yet."""
     for stage in ("vae", "mdrnn"):
-        if not best_path(folder, stage).exists():
-            best_path(folder, stage).parent.mkdir(parents=True, exist_ok=True)
-            if untrained_m and stage == "mdrnn":
-                save_checkpoint(best_path(folder, stage), untrained(logdir, seed))
-            else:
-                shutil.copyfile(best_path(logdir, stage), best_path(folder, stage))
+        source, target = best_path(logdir, stage), best_path(folder, stage)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if untrained_m and stage == "mdrnn":
+            save_checkpoint(target, untrained(logdir, seed))
+        else:
+            refuse_another(source, target)
+            shutil.copyfile(source, target)
 
 
 def config(folder: Path, changes: Mapping[str, Any], args: argparse.Namespace, seed: int) -> WMControllerConfig:
@@ -100,19 +105,19 @@ def config(folder: Path, changes: Mapping[str, Any], args: argparse.Namespace, s
     )
 
 
-def record(name: str, seed: int, folder: Path, result: ControllerResult, episodes: int) -> dict[str, Any]:
+def record(name: str, seed: int, folder: Path, result: ControllerResult, args: argparse.Namespace) -> dict[str, Any]:
     """What a case came to."""
+    episodes = args.episodes
     score = evaluate_recipe(run_recipe(folder, backend=BACKEND), episodes, SCORE_SEED, title=name)
     ends = [each for each in result.history if "eval_mean" in each]
     return {
         "case": name,
         "seed": seed,
+        "asked": asked(args),
         "mean": round(score["mean"], 1),
         "std": round(score["std"], 1),
         "scored_on": f"{episodes} redrawn tracks from {SCORE_SEED}",
-        "parameters": sum(
-            tensor.numel() for tensor in load_checkpoint(best_path(folder, "ctrl"))["state_dict"].values()
-        ),
+        "parameters": len(flatten_parameters(load_controller(folder)[0].parameters())),
         "generations": result.generations,
         "episodes": result.episodes,
         "env_steps": result.env_steps,
@@ -123,16 +128,22 @@ def record(name: str, seed: int, folder: Path, result: ControllerResult, episode
     }
 
 
+def asked(args: argparse.Namespace) -> dict[str, int]:
+    """What a case that is done must have been run with, to stand in the same table."""
+    return {"env_steps": args.env_steps, "episodes": args.episodes}
+
+
 def run(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Evolves and scores one case, or reads what it came to."""
     folder = Path(args.out) / f"{name}_seed{seed}"
     done = folder / "ablation.json"
-    if done.is_file():
-        found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        return found
     changes = dict(CASES[name]) | ({"start_from": args.earlier} if name == CARRIED else {})
     prepare(folder, Path(args.logdir), changes.pop("untrained_m", False), seed)
-    found = record(name, seed, folder, train_controller(config(folder, changes, args, seed)), args.episodes)
+    if known := dict(json_object(done, "remove the file, and the case is scored anew")):
+        if known["asked"] != asked(args):
+            raise ConfigError(f"{done} is of {known['asked']}, and asked for is {asked(args)}: name another --out.")
+        return known
+    found = record(name, seed, folder, train_controller(config(folder, changes, args, seed)), args)
     write_json(done, found)
     return found
 
@@ -173,7 +184,10 @@ def main(given: list[str] | None = None) -> None:
     records = []
     for seed in args.seeds:
         for name in args.cases:
-            records.append(run(name, seed, args))
+            try:
+                records.append(run(name, seed, args))
+            except WorldModelsError as error:
+                raise SystemExit(str(error)) from error
             print(json.dumps(records[-1]), flush=True)
             (Path(args.out) / "ablations.md").write_text(page(records), encoding="utf-8")
 

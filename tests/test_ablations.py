@@ -9,7 +9,7 @@ import torch
 from benchmarks import ablations
 from benchmarks.networks import save_networks
 from tests.small_envs import STEER
-from tests.small_runs import inline_executors, save_run
+from tests.small_runs import inline_executors, save_run, save_vae
 from world_models.configs.presets import Preset
 from world_models.training.collect_stage import generate_rollouts
 from world_models.training.controller_settings import ControllerSettings
@@ -53,6 +53,18 @@ def test_each_case_is_evolved_and_scored_once_and_stands_in_the_table(command, t
     monkeypatch.setattr(ablations, "train_controller", lambda config: pytest.fail("evolved again"))
     ablations.main(["z_h", "z", "z_h_untrained_m", *command])
     assert capsys.readouterr().out == first
+
+
+def test_a_case_of_another_budget_or_another_v_is_refused_and_stays(command, tmp_path):
+    ablations.main(["z", *command])
+    done = tmp_path / "out" / "z_seed0" / "ablation.json"
+    before = done.read_bytes()
+    with pytest.raises(SystemExit, match=r"'env_steps': 150.*'env_steps': 300.*another --out"):
+        ablations.main(["z", *command, "--env_steps", "300"])
+    save_vae(tmp_path / "run", seed=7)
+    with pytest.raises(SystemExit, match=r"vae.best\.tar is another one than .*name another --out"):
+        ablations.main(["z", *command])
+    assert done.read_bytes() == before
 
 
 def test_v_and_m_are_the_runs_but_where_m_is_untrained(command, tmp_path):

@@ -52,12 +52,17 @@ def outputs(logdir: Path, controller: Controller, data: Path, actions: ActionAda
         return actions.from_raw(controller(torch.from_numpy(states))).numpy()
 
 
+def carried(new: Path, old: Path, data: Path, actions: ActionAdapter, template: Controller | None = None) -> np.ndarray:
+    rollouts, template = agent_rollouts(data), template or Controller(LATENTS, HIDDENS, 2)
+    return refitted(old, rollouts, driving_states(new, rollouts, template, actions), template, actions)
+
+
 def test_over_another_v_and_m_it_acts_as_before(old, data, actions, tmp_path):
     new = tmp_path / "new"
     save_vae(new, seed=5)
     save_mdrnn(new)
     fitted = Controller(LATENTS, HIDDENS, 2)
-    load_parameters(refitted(new, old, agent_rollouts(data), Controller(LATENTS, HIDDENS, 2), actions), fitted)
+    load_parameters(carried(new, old, data, actions), fitted)
     before = outputs(old, load_controller(old)[0], data, actions)
     after = outputs(new, fitted, data, actions)
     unfitted = outputs(new, load_controller(old)[0], data, actions)
@@ -73,7 +78,7 @@ def test_without_a_rollout_of_the_agent_it_is_an_error(tmp_path, monkeypatch):
 
 def test_it_is_carried_over_to_a_controller_with_the_cell_state_and_no_bias(old, data, actions):
     template = Controller(LATENTS, HIDDENS, 2, use_cell=True, bias=False)
-    load_parameters(refitted(old, old, agent_rollouts(data), template, actions), template)
+    load_parameters(carried(old, old, data, actions, template), template)
     before, after = (outputs(old, c, data, actions) for c in (load_controller(old)[0], template))
     assert np.abs(after - before).mean() < 0.1 * np.abs(before).mean()
 
@@ -81,7 +86,7 @@ def test_it_is_carried_over_to_a_controller_with_the_cell_state_and_no_bias(old,
 def test_an_mlp_cannot_be_carried_over(old, data, actions):
     save_controller(old, hidden_layers=(3,))
     with pytest.raises(CheckpointError, match="only a linear controller"):
-        refitted(old, old, agent_rollouts(data), Controller(LATENTS, HIDDENS, 2), actions)
+        carried(old, old, data, actions)
 
 
 @pytest.mark.parametrize("start_from", [True, False])

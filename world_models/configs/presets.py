@@ -73,11 +73,7 @@ _DRIVEN = Preset(
     vae={"kl_weight": 0.03, "free_bits": 0.0, "frames_per_epoch": 60_000, "anneal": 0.4, "num_test_files": 16},
     rnn={"anneal": 0.4, "reward_weight": 20.0, "reward_smoothing": 15, "num_test_files": 16},
     ctrl={
-        "components": 24,
-        "standardized": True,
-        "sigma": 0.15,
-        "first_bias": (),
-        "first_horizon": 0,
+        **_LATER.ctrl,
         "max_env_steps": 900_000,
         "choice_episodes": 48,
         "phases": [
@@ -154,7 +150,7 @@ PRESETS: dict[str, Preset] = {
             "whitening_episodes": 32,
         },
     ),
-    # Two rounds of the paper's iterative procedure, the second in three phases: an hour or two on two cores.
+    # Two rounds of the paper's iterative procedure, the second in four phases.
     "carracing": Preset(
         flags={
             "env": "CarRacing-v3",

@@ -157,9 +157,7 @@ def prepare(logdir: str | Path, data_dir: str | None = None, out: str | Path | N
     files = [best_path(logdir, "vae"), best_path(logdir, "mdrnn"), starts_path(logdir)]
     for source in files:
         load_checkpoint(source) if source.suffix == ".tar" else load_starts(source)
-        target = Path(out) / source.parent.name / source.name
-        if target.exists() and target.read_bytes() != source.read_bytes():
-            raise ConfigError(f"{target} is another one than {source}: name another --out, or remove it.")
+        refuse_another(source, Path(out) / source.parent.name / source.name)
     for source in files:
         target = Path(out) / source.parent.name / source.name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -170,6 +168,12 @@ def prepare(logdir: str | Path, data_dir: str | None = None, out: str | Path | N
         if log.is_file():
             shutil.copyfile(log, log_path(out, stage))
     return Path(out)
+
+
+def refuse_another(source: Path, target: Path) -> None:
+    """Raises ConfigError where `target` is there and is no copy of `source`."""
+    if target.exists() and target.read_bytes() != source.read_bytes():
+        raise ConfigError(f"{target} is another one than {source}: name another --out, or remove it.")
 
 
 def _make_starts(logdir: Path, data_dir: str | None, seed: int) -> None:

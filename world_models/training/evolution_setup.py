@@ -64,9 +64,9 @@ def driving_space(logdir: str | Path, env_id: str, settings: ControllerSettings,
     actions = env_spec(env_id).adapter(env.action_space)
     env.close()
     rollouts = agent_rollouts(settings.driving)
-    offset = refitted(logdir, settings.start_from, rollouts, template, actions) if settings.start_from else None
-    states = np.concatenate(driving_states(logdir, rollouts, template, actions))
-    return fit_space(states, settings, template, offset)
+    states = driving_states(logdir, rollouts, template, actions)
+    offset = refitted(settings.start_from, rollouts, states, template, actions) if settings.start_from else None
+    return fit_space(np.concatenate(states), settings, template, offset)
 
 
 def fit_space(

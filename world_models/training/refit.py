@@ -39,18 +39,18 @@ def driving_states(
 
 
 def refitted(
-    logdir: str | Path,
     start_from: str | Path,
     rollouts: Sequence[Rollout],
+    states: Sequence[npt.NDArray[np.float32]],
     template: Controller,
     actions: ActionAdapter,
 ) -> DoubleArray:
-    """Flat parameters (P,) with which C on V and M of `logdir` acts as the run `start_from`'s did.
+    """Flat parameters (P,) with which C on another V and M acts as the run `start_from`'s did.
 
     Args:
-        logdir: The new run's folder, with V and M.
         start_from: The old run's folder, with V, M and a linear C.
         rollouts: What an agent drove.
+        states: What the new C would have seen in each of them, (T, D) (`driving_states`).
         template: A controller of the new one's architecture, linear.
         actions: Of the environment.
 
@@ -61,8 +61,8 @@ def refitted(
     if teacher.hidden_layers:
         raise CheckpointError(f"C in {start_from} has hidden layers: only a linear controller can be carried over.")
     old = _agent(start_from, teacher, actions)
-    states = [s.astype(np.float64) for s in driving_states(logdir, rollouts, template, actions)]
-    return _refit(states, [_outputs(teacher, old, rollout) for rollout in rollouts], actions, template.bias)
+    seen = [each.astype(np.float64) for each in states]
+    return _refit(seen, [_outputs(teacher, old, rollout) for rollout in rollouts], actions, template.bias)
 
 
 def agent_rollouts(data_dir: str | Path) -> list[Rollout]:
