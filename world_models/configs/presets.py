@@ -101,13 +101,14 @@ _DRIVEN = Preset(
 )
 
 
-def _played(rollouts: int) -> Preset:
+def _played(rollouts: int, generations: int) -> Preset:
     """A later round of TakeCover: what the dream's controller and its neighbours do in the game is added.
 
     C is carried over to the new dream.
     """
     return Preset(
-        flags={"num_rollouts": rollouts, "policy": "agent", "spread": 0.3, "vae_epochs": 2, "rnn_epochs": 15},
+        flags={"num_rollouts": rollouts, "policy": "agent", "spread": 0.3, "vae_epochs": 4, "rnn_epochs": 15},
+        ctrl={"max_generations": generations},
     )
 
 
@@ -185,7 +186,7 @@ PRESETS: dict[str, Preset] = {
         rounds=(_DRIVEN,),
     ),
     # ViZDoom's TakeCover (section 4): C sees z, h and c, has 1,088 numbers and is evolved in the dream alone. V's KL
-    # weighs little, as a fireball is a few pixels; M's terminal head learns where episodes end, as the dream's episodes
+    # weighs little and V is trained long, as a far fireball is a few pixels; M's terminal head learns where episodes end, as the dream's episodes
     # end by it. The later rounds show V and M what the dream's C does in the game.
     "takecover": Preset(
         flags={
@@ -193,7 +194,7 @@ PRESETS: dict[str, Preset] = {
             "latent_size": 64,
             "rnn_hidden": 512,
             "num_rollouts": 600,
-            "vae_epochs": 5,
+            "vae_epochs": 15,
             "vae_batch_size": 64,
             "rnn_epochs": 20,
             "rnn_lr": 2e-3,
@@ -204,7 +205,7 @@ PRESETS: dict[str, Preset] = {
             "ctrl_target": 2100.0,
             "amp": False,
         },
-        vae={"kl_weight": 0.1, "num_test_files": 40, "frames_per_epoch": 40_000},
+        vae={"kl_weight": 0.03, "num_test_files": 40, "frames_per_epoch": 40_000, "anneal": 0.4},
         rnn={"optimizer": "adam", "num_test_files": 40, "terminal_weight": 10.0, "anneal": 0.4},
         ctrl={
             "use_cell": True,
@@ -217,7 +218,7 @@ PRESETS: dict[str, Preset] = {
             "choice_episodes": 512,
         },
         dream={"temperature": 1.15, "reward": "survival"},
-        rounds=(_played(760), _played(920)),
+        rounds=(_played(760, 25), _played(920, 40)),
     ),
     # Ha & Schmidhuber 2018, appendix A: 10,000 rollouts, one epoch of V, twenty of M, 64 candidates of 16
     # episodes, in C's own 867 parameters.
