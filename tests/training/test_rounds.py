@@ -91,6 +91,46 @@ def test_a_dream_that_cannot_be_is_refused_before_anything_is_written(tmp_path, 
     assert not (tmp_path / "data").exists() and not (tmp_path / "run").exists()
 
 
+@pytest.fixture
+def _keeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = PRESETS["tiny"]
+    ctrl = {"components": 3, "sigma": 0.1, "first_bias": ()}
+    later = Preset({"policy": "agent", "num_rollouts": 10}, vae={"keep": True}, rnn={"carry": True}, ctrl=ctrl)
+    monkeypatch.setitem(PRESETS, "tiny", replace(tiny, rounds=(later,)))
+
+
+@pytest.mark.usefixtures("_keeping")
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_round_can_keep_v_and_go_on_with_the_weights_of_m(tmp_path, monkeypatch, stopped):
+    begun = []
+    train_rnn = Pipeline.train_rnn
+
+    def listening(pipeline: Pipeline) -> None:
+        if pipeline.earlier is not None:
+            folders = pipeline.earlier, Path(pipeline.args.logdir)
+            begun.append([load_checkpoint(best_path(folder, "mdrnn"))["state_dict"] for folder in folders])
+            if stopped and len(begun) == 1:
+                raise KeyboardInterrupt
+        train_rnn(pipeline)
+
+    monkeypatch.setattr(Pipeline, "train_rnn", listening)
+    argv = command(tmp_path)
+    del argv[(at := argv.index("--num_rollouts")) : at + 2]
+    if stopped:
+        assert train_world_model.main(argv) == 130
+    assert train_world_model.main(argv) == 0
+    first, second = (tmp_path / "run" / f"round_{k}" for k in (1, 2))
+    assert len(begun) == 1 + stopped
+    for mine, theirs in begun:
+        assert_equal(mine, theirs, "M begins where the round before ended")
+    vs = [load_checkpoint(best_path(folder, "vae")) for folder in (first, second)]
+    assert_equal(vs[0], vs[1], "V is kept")
+    assert (first / "vae" / "log.jsonl").read_bytes() == (second / "vae" / "log.jsonl").read_bytes()
+    ms = [load_checkpoint(best_path(folder, "mdrnn")) for folder in (first, second)]
+    assert ms[0]["data_contents"] != ms[1]["data_contents"], "M has seen the new rollouts"
+    assert len((second / "mdrnn" / "log.jsonl").read_text().splitlines()) == 1, "its log is of this round"
+
+
 def test_rounds_of_nothing_are_an_error(tmp_path, capsys):
     assert train_world_model.main(command(tmp_path, "--rounds", "0")) == 2
     assert "rounds=0" in capsys.readouterr().err

@@ -23,8 +23,9 @@ class Preset:
     """Settings of a run: `flags` by the command line's names, the rest by stage (into `config.extra`).
 
     `rounds` has, for each round after the first, what is different in it; `carry` in its `ctrl` says whether C begins
-    as the one of the round before (the default) or anew, on the V and M that are better now. `dream`, where it is not
-    empty, has C evolved in M and not in the environment: fields of `DreamRules`, and `pessimism`.
+    as the one of the round before (the default) or anew, on the V and M that are better now, `carry` in its `rnn`
+    whether M begins with its weights (by default anew), `keep` in its `vae` that V is not trained on. `dream`, where it
+    is not empty, has C evolved in M and not in the environment: fields of `DreamRules`, and `pessimism`.
     """
 
     flags: Table = field(default_factory=dict)
@@ -186,8 +187,8 @@ PRESETS: dict[str, Preset] = {
         rounds=(_DRIVEN,),
     ),
     # ViZDoom's TakeCover (section 4): C sees z, h and c, has 1,088 numbers and is evolved in the dream alone. V's KL
-    # weighs little and V is trained long, as a far fireball is a few pixels; M's terminal head learns where episodes end, as the dream's episodes
-    # end by it. The later rounds show V and M what the dream's C does in the game.
+    # weighs little and V is trained long, as a far fireball is a few pixels; M's terminal head learns where episodes
+    # end, as the dream's episodes end by it. The later rounds show V and M what the dream's C does in the game.
     "takecover": Preset(
         flags={
             "env": "TakeCover",

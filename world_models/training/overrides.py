@@ -17,10 +17,10 @@ from world_models.training.controller_settings import ControllerSettings
 _NOT_HERE = {"seed", "backend", "device", "noreload", "max_generations", "film_every", "driving", "start_from"}
 KNOWN = {
     "collect": {"hopeless"},
-    "vae": {"free_bits", "kl_weight", "precision", "compile", "frames_per_epoch", "sample_count", "anneal"},
+    "vae": {"free_bits", "kl_weight", "precision", "compile", "frames_per_epoch", "sample_count", "anneal", "keep"},
     "rnn": {
         *("optimizer", "grad_clip", "batches_per_epoch", "anneal"),
-        *("terminal_weight", "reward_weight", "reward_smoothing"),
+        *("terminal_weight", "reward_weight", "reward_smoothing", "carry"),
     },
     "ctrl": ({field.name for field in fields(ControllerSettings)} | {"carry"}) - _NOT_HERE,
     "dream": ({field.name for field in fields(DreamRules)} | {"pessimism"}) - {"terminal_weight"},

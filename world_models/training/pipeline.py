@@ -70,6 +70,7 @@ class Pipeline:
         test = {} if a.num_test_files is None else {"num_test_files": a.num_test_files}
         vae = {**self.preset.vae, **common, **test}
         rnn = {**self.preset.rnn, **common, **test}
+        self.keeps_vae, self.carries_rnn = bool(vae.pop("keep", False)), bool(rnn.pop("carry", False))
         ctrl = {
             **self.preset.ctrl,
             **common,
@@ -169,8 +170,10 @@ class Pipeline:
         check_data(a.data_dir, self.env_id, self.action_size, a.num_test_files)
 
     def train_vae(self) -> None:
-        """Stage V."""
+        """Stage V; where a later round keeps it, it lies there already."""
         self.check_data()
+        if self.keeps_vae and self.earlier is not None:
+            return
         self._timed("vae", lambda: train_convae(self.vae_config))
 
     def train_rnn(self) -> None:

@@ -38,7 +38,8 @@ class Rounds:
     """The iterative procedure (Ha & Schmidhuber 2018, section 5): drive, add the rollouts, train all again.
 
     Round k lies in `<logdir>/round_<k>`; all rounds add to one data folder. A round begins with V's weights of
-    the round before and with its controller, refitted to the new V and M. After each round the best one's
+    the round before (which a preset can keep as they are: `keep` in its `vae`) and with its controller, refitted to
+    the new V and M; where `carry` in its `rnn` says so also with M's weights. After each round the best one's
     files (where C is evolved in M: the last one's) are copied to `<logdir>/{vae,mdrnn,ctrl}`, and
     `<logdir>/rounds.json` says what each came to: a run that was stopped goes on in the round it was in.
 
@@ -78,8 +79,8 @@ class Rounds:
     def _round(self, number: int, pipeline: Pipeline) -> None:
         _LOG.info("round %d of %d: %s", number, self.args.rounds, self._folder(number))
         started, folder = time.monotonic(), self._folder(number)
-        if pipeline.earlier is not None and not best_path(folder, "vae").exists():
-            shutil.copytree(pipeline.earlier / "vae", folder / "vae", ignore=shutil.ignore_patterns(*_OF_ONE_ROUND))
+        if pipeline.earlier is not None:
+            _begin(folder, pipeline)
         pipeline.train()
         last = read_jsonl(log_path(folder, "ctrl"))[-1]
         self.rounds.append(
@@ -105,3 +106,15 @@ class Rounds:
         shutil.copyfile(starts_path(folder), starts_path(self.logdir))
         if (folder / FILE_NAME).is_file():  # a run from before there were settings has none
             shutil.copyfile(folder / FILE_NAME, self.logdir / FILE_NAME)
+
+
+def _begin(folder: Path, pipeline: Pipeline) -> None:
+    """V of the round before, and its M where it is carried over; what lies there already is the round's own."""
+    assert pipeline.earlier is not None
+    for stage in ("vae", "mdrnn") if pipeline.carries_rnn else ("vae",):
+        source, target = pipeline.earlier / stage, folder / stage
+        if best_path(folder, stage).exists():
+            continue
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_OF_ONE_ROUND), dirs_exist_ok=True)
+        if stage == "vae" and pipeline.keeps_vae:
+            shutil.copyfile(log_path(pipeline.earlier, stage), log_path(folder, stage))
