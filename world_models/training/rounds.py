@@ -112,9 +112,9 @@ def _begin(folder: Path, pipeline: Pipeline) -> None:
     """V of the round before, and its M where it is carried over; what lies there already is the round's own."""
     assert pipeline.earlier is not None
     for stage in ("vae", "mdrnn") if pipeline.carries_rnn else ("vae",):
-        source, target = pipeline.earlier / stage, folder / stage
         if best_path(folder, stage).exists():
             continue
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_OF_ONE_ROUND), dirs_exist_ok=True)
-        if stage == "vae" and pipeline.keeps_vae:
-            shutil.copyfile(log_path(pipeline.earlier, stage), log_path(folder, stage))
+        kept = stage == "vae" and pipeline.keeps_vae  # then its log is this round's as well
+        ignored = [name for name in _OF_ONE_ROUND if not (kept and name == "log.jsonl")]
+        source, target = pipeline.earlier / stage, folder / stage
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*ignored), dirs_exist_ok=True)
