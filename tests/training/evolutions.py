@@ -13,6 +13,7 @@ PHASES = [
     {"sigma": 0.02, "pop_size": 3, "samples": 4, "env_steps": 300},
 ]
 FRESH = [{**PHASES[0], "mean_rate": 0.3, "replayed": 0.5, "components": 4}, PHASES[1]]
+PAIRS = [{**PHASES[0], "pop_size": 6, "mean_rate": 0.5, "search": "pgpe"}, {**PHASES[1], "components": 4}]
 
 
 def config(logdir: Path, **changes) -> WMControllerConfig:

@@ -47,6 +47,9 @@ def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_e
         ([{**PHASES[0], "replayed": -0.5}], r"replayed=-0\.5"),
         ([{**PHASES[0], "components": -1}], "components=-1"),
         ([{**PHASES[0], "components": 4}], "the first phase has none"),
+        ([{**PHASES[0], "search": "newton"}], "search='newton'.*cma-es, pgpe"),
+        ([{**PHASES[0], "search": "pgpe"}], "even pop_size"),
+        ([{**PHASES[0], "search": "pgpe", "pop_size": 4, "replayed": 0.5}], "no replayed"),
         ("all", "'all'"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.training.evolutions import FRESH, PHASES, timeless, train
+from tests.training.evolutions import FRESH, PAIRS, PHASES, timeless, train
 from world_models.errors import CheckpointError
 from world_models.models.load import load_controller
 from world_models.training import evolution_run
@@ -24,6 +24,7 @@ from world_models.utils.run_dir import load_checkpoint, log_path, read_jsonl
         (3, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
         (5, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
         (5, {"max_env_steps": 60, "phases": FRESH, "max_generations": None, "components": 3, "whitening_episodes": 3}),
+        (5, {"max_env_steps": 60, "phases": PAIRS, "max_generations": None, "components": 3, "whitening_episodes": 3}),
     ],
 )
 def test_a_run_that_ctrl_c_stopped_goes_on_as_if_it_had_not_been(new_run, monkeypatch, changes, stop_at_call):

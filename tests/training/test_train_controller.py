@@ -117,6 +117,17 @@ def test_where_tracks_are_not_shared_each_candidate_drives_its_own(new_run, call
     assert len({seed for _, seed in check}) == 2
 
 
+def test_the_pairs_of_pgpe_drive_tracks_of_their_own(new_run, calls):
+    pairs = [{"sigma": 0.05, "pop_size": 6, "samples": 2, "env_steps": 200, "search": "pgpe"}]
+    train(new_run(), max_env_steps=1, phases=pairs, max_generations=None, eval_every=100)
+    driven: dict[int, set[int]] = {}
+    for episode in calls[2]:
+        driven.setdefault(episode.candidate, set()).add(episode.seed)
+    assert sorted(driven) == list(range(6)) and all(len(seeds) == 2 for seeds in driven.values())
+    assert [driven[k] == driven[k + 3] for k in range(3)] == [True] * 3
+    assert len(driven[0] | driven[1] | driven[2]) == 6
+
+
 def test_candidates_of_a_generation_drive_the_same_seeds_and_re_evaluation_drives_others(new_run, calls):
     train(new_run(), max_generations=2, eval_every=1)
     seeds = []

@@ -59,7 +59,7 @@ _LATER = Preset(
 )
 
 # A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is, and C
-# carried over to them. Each phase begins in components of what the best so far sees, first few and wide, then more.
+# carried over to them, in components of what it sees.
 _DRIVEN = Preset(
     flags={
         "num_rollouts": 450,
@@ -76,27 +76,35 @@ _DRIVEN = Preset(
     ctrl={
         **_LATER.ctrl,
         "max_env_steps": 900_000,
-        "choice_episodes": 48,
+        "choice_episodes": 32,
+    },
+)
+
+# The last round: a little more data, of a driver that keeps to the road, V and M go on with it. CMA-ES goes far and
+# wide first, gains and biases too; then most candidates finish, few fail, and PGPE hears what the failures cost.
+_REFINED = Preset(
+    flags={**_DRIVEN.flags, "num_rollouts": 650, "spread": 0.1, "vae_epochs": 3, "rnn_epochs": 25},
+    vae=_DRIVEN.vae,
+    rnn={**_DRIVEN.rnn, "carry": True},
+    ctrl={
+        **_DRIVEN.ctrl,
+        # One generation close by: the phases' spaces lie about what the old controller is on the new V and M.
+        "sigma": 0.02,
+        "max_env_steps": 50_000,
         "phases": [
-            {"components": 24, "sigma": 0.1, "pop_size": 32, "samples": 2, "env_steps": 900_000, "mean_rate": 0.7},
-            {
-                "components": 32,
-                "sigma": 0.08,
-                "pop_size": 32,
-                "samples": 3,
-                "env_steps": 1_500_000,
-                "mean_rate": 0.5,
-                "replayed": 0.5,
-            },
-            {
-                "components": 64,
-                "sigma": 0.05,
-                "pop_size": 40,
-                "samples": 3,
-                "env_steps": 2_500_000,
-                "mean_rate": 0.5,
-                "replayed": 0.67,
-            },
+            {"components": 24, "sigma": 0.15, "pop_size": 32, "samples": 2, "env_steps": 800_000, "mean_rate": 0.7},
+            *(
+                {
+                    "components": components,
+                    "sigma": 0.08,
+                    "pop_size": 64,
+                    "samples": 1,
+                    "env_steps": 2_000_000,
+                    "mean_rate": 0.7,
+                    "search": "pgpe",
+                }
+                for components in (32, 48, 64)
+            ),
         ],
     },
 )
@@ -152,7 +160,7 @@ PRESETS: dict[str, Preset] = {
             "whitening_episodes": 32,
         },
     ),
-    # Two rounds of the paper's iterative procedure, the second in four phases.
+    # Three rounds of the paper's iterative procedure, the last in five phases.
     "carracing": Preset(
         flags={
             "env": "CarRacing-v3",
@@ -184,7 +192,7 @@ PRESETS: dict[str, Preset] = {
             "eval_episodes": 16,
             "whitening_episodes": 32,
         },
-        rounds=(_DRIVEN,),
+        rounds=(_DRIVEN, _REFINED),
     ),
     # ViZDoom's TakeCover (section 4): C sees z, h and c, has 1,088 numbers and is evolved in the dream alone. V's KL
     # weighs little and V is trained long, as a far fireball is a few pixels; M's terminal head learns where episodes

@@ -17,6 +17,7 @@ from world_models.errors import ConfigError
 from world_models.types import DoubleArray
 
 _SHARES = {"mean_rate", "replayed"}
+SEARCHES = ("cma-es", "pgpe")
 _KEPT = 24  # generations; their later half is few enough that the mean has not moved on
 
 
@@ -34,6 +35,8 @@ class Phase:
             much (`evolution.tracks`).
         components: Of a new space about the best controller, whitened with what that one sees as it drives, and with
             its own gains and biases (`WhitenedSpace.with_gains`); 0: the space stays.
+        search: "cma-es", or "pgpe" (`evolution.pgpe`), which goes by how much returns differ; a pair of its candidates
+            has episodes of its own, so that none are replayed.
     """
 
     sigma: float
@@ -43,6 +46,7 @@ class Phase:
     mean_rate: float = 1.0
     replayed: float = 0.0
     components: int = 0
+    search: str = "cma-es"
 
     @classmethod
     def from_mapping(cls, values: Any) -> Phase:
@@ -56,11 +60,20 @@ class Phase:
             )
         for name in values:
             _check(name, values[name])
+        if values.get("search") == "pgpe" and (values["pop_size"] % 2 or values.get("replayed")):
+            raise ConfigError(
+                f"phases has {values!r}: search pgpe drives pairs of candidates, each on episodes of its own; give an "
+                "even pop_size, and no replayed"
+            )
         floats = {name: float(values[name]) for name in _SHARES | {"sigma"} if name in values}
         return cls(**{**values, **floats})
 
 
 def _check(name: str, value: Any) -> None:
+    if name == "search":
+        if value not in SEARCHES:
+            raise ConfigError(f"phases has search={value!r}: it is one of {', '.join(SEARCHES)}")
+        return
     least, most = {"pop_size": 2}.get(name, 0), 1 if name in _SHARES else math.inf
     kind = int | float if name in _SHARES | {"sigma"} else int
     zero = value == 0 and name not in {"replayed", "components"}

@@ -11,6 +11,7 @@ from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import CheckpointError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import Space
+from world_models.evolution.pgpe import Pgpe
 from world_models.evolution.phases import Phase, RecentMeans
 from world_models.evolution.samples import SampleSize
 from world_models.evolution.tracks import TrackPool
@@ -53,7 +54,8 @@ class EvolutionState:
         phase = s.phases[number - 1] if number else first
         seed = self._seed("phase", number) if number else s.seed
         self.phase, self.earlier = number, generations
-        self.search = CmaEs(start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
+        kind = Pgpe if phase.search == "pgpe" else CmaEs
+        self.search: CmaEs | Pgpe = kind(start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
         self.samples = SampleSize(phase.samples, s.max_samples, s.wanted_f)
         self.tracks = TrackPool(phase.replayed)
         self.means = RecentMeans()
