@@ -110,6 +110,27 @@ _REFINED = Preset(
 )
 
 
+def _dreamt(rollouts: int, keep: bool) -> Preset:
+    """A later round of CarRacing in the dream: what the dream's controller and its neighbours do in reality is added.
+
+    Many rounds with little evolution in each: a few generations after M has last seen reality C lives on M's errors.
+    """
+    return Preset(
+        flags={
+            "num_rollouts": rollouts,
+            "rollout_len": 500,
+            "policy": "agent",
+            "spread": 0.3,
+            "vae_epochs": 2,
+            "rnn_epochs": 15,
+            "rnn_lr": 1e-3,
+        },
+        vae={"kl_weight": 0.03, "free_bits": 0.0, "frames_per_epoch": 20_000, "keep": keep},
+        rnn={"carry": True},
+        ctrl={**_LATER.ctrl, "sigma": 0.1, "first_horizon": 300, "max_generations": 12, "eval_every": 6},
+    )
+
+
 def _played(rollouts: int, generations: int) -> Preset:
     """A later round of TakeCover: what the dream's controller and its neighbours do in the game is added.
 
@@ -193,6 +214,42 @@ PRESETS: dict[str, Preset] = {
             "whitening_episodes": 32,
         },
         rounds=(_DRIVEN, _REFINED),
+    ),
+    # CarRacing from the dream alone, which the paper did not do: C is evolved in M, whose reward head learns a mean of
+    # 15 steps' rewards; reality only shows V and M where C has come to.
+    "carracing-dream": Preset(
+        flags={
+            "env": "CarRacing-v3",
+            "num_rollouts": 200,
+            "rollout_len": 300,
+            "vae_epochs": 4,
+            "vae_batch_size": 64,
+            "rnn_epochs": 60,
+            "rnn_lr": 2e-3,
+            "rnn_batch_size": 64,
+            "seq_len": 32,
+            "ctrl_pop_size": 32,
+            "ctrl_samples": 16,
+            "ctrl_target": 945.0,
+            "amp": False,
+        },
+        collect={"hopeless": 60},
+        vae={"free_bits": 0.1, "num_test_files": 8},
+        rnn={"optimizer": "adam", "num_test_files": 8, "anneal": 0.4, "reward_weight": 20.0, "reward_smoothing": 15},
+        ctrl={
+            "components": 32,
+            "sigma": 0.2,
+            "hopeless": 60,
+            "first_bias": (0.0, -0.7, 0.0),
+            "first_horizon": 300,
+            "horizon_growth": 1.0,
+            "max_generations": 30,
+            "eval_every": 10,
+            "eval_episodes": 128,
+            "choice_episodes": 256,
+        },
+        dream={"temperature": 1.0, "pessimism": 0.5},
+        rounds=tuple(_dreamt(200 + 40 * k, keep=k not in (1, 3, 6)) for k in range(1, 11)),
     ),
     # ViZDoom's TakeCover (section 4): C sees z, h and c, has 1,088 numbers and is evolved in the dream alone. V's KL
     # weighs little and V is trained long, as a far fireball is a few pixels; M's terminal head learns where episodes
