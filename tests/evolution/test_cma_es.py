@@ -10,24 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import world_models
+from tests.evolution.searches import TARGET, climb
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.cma_es import DIAGONAL_ABOVE, CmaEs
 from world_models.utils.run_dir import load_checkpoint, save_checkpoint
-
-TARGET = np.array([1.0, -2.0, 0.5])
-
-
-def hill(points: np.ndarray) -> np.ndarray:
-    """Highest, 10, at TARGET."""
-    return 10 - ((points - TARGET) ** 2).sum(-1)
-
-
-def climb(search: CmaEs, generations: int) -> list[np.ndarray]:
-    asked = []
-    for _ in range(generations):
-        asked.append(search.ask())
-        search.tell(asked[-1], hill(asked[-1]))
-    return asked
 
 
 def test_a_quadratic_is_climbed_to_its_top():
@@ -59,24 +45,17 @@ def test_a_search_that_is_taken_up_asks_exactly_what_an_uninterrupted_one_asks(i
     def fitness(points):
         return -np.abs(points - 1).sum(-1)
 
-    def go(search, generations):
-        asked = []
-        for _ in range(generations):
-            asked.append(search.ask())
-            search.tell(asked[-1], fitness(asked[-1]))
-        return asked
-
     mean = np.linspace(0, 1, size)
     straight = CmaEs(mean, 0.3, 6, seed, rate)
-    expected = go(straight, 10)
+    expected = climb(straight, 10, fitness)
     first = CmaEs(mean, 0.3, 6, seed, rate)
-    go(first, interrupted_after)
+    climb(first, interrupted_after, fitness)
     state = first.state_dict()
     first.ask()  # what a stopped generation asked for is asked for again
     second = CmaEs(mean, 0.3, 6, seed, rate)
     second.load_state_dict(state)
     assert second.generation == interrupted_after
-    for one, other in zip(expected[interrupted_after:], go(second, 10 - interrupted_after), strict=True):
+    for one, other in zip(expected[interrupted_after:], climb(second, 10 - interrupted_after, fitness), strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(straight.mean, second.mean)
     assert straight.sigma == second.sigma

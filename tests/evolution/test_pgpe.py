@@ -5,25 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.evolution.searches import TARGET, climb
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.pgpe import Pgpe
 from world_models.utils.run_dir import load_checkpoint, save_checkpoint
-
-TARGET = np.array([1.0, -2.0, 0.5])
-
-
-def hill(points: np.ndarray) -> np.ndarray:
-    """Highest, 10, at TARGET."""
-    return 10 - ((points - TARGET) ** 2).sum(-1)
-
-
-def climb(search, generations, fitness=hill) -> list[np.ndarray]:
-    asked = []
-    for _ in range(generations):
-        asked.append(search.ask())
-        search.tell(asked[-1], fitness(asked[-1]))
-    return asked
 
 
 def test_a_quadratic_is_climbed_to_its_top():

@@ -117,9 +117,10 @@ def test_where_tracks_are_not_shared_each_candidate_drives_its_own(new_run, call
     assert len({seed for _, seed in check}) == 2
 
 
-def test_the_pairs_of_pgpe_drive_tracks_of_their_own(new_run, calls):
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_pairs_of_pgpe_drive_tracks_of_their_own(new_run, calls, shared):
     pairs = [{"sigma": 0.05, "pop_size": 6, "samples": 2, "env_steps": 200, "search": "pgpe"}]
-    train(new_run(), max_env_steps=1, phases=pairs, max_generations=None, eval_every=100)
+    train(new_run(), max_env_steps=1, phases=pairs, max_generations=None, eval_every=100, shared_tracks=shared)
     driven: dict[int, set[int]] = {}
     for episode in calls[2]:
         driven.setdefault(episode.candidate, set()).add(episode.seed)

@@ -31,6 +31,9 @@ class CmaEs:
             noisy returns a smaller one averages over generations while the candidates stay as far apart.
     """
 
+    paired = False
+    """Whether candidates are compared in pairs (`Pgpe`), and not all with each other."""
+
     def __init__(self, mean: DoubleArray, sigma: float, pop_size: int, seed: int, mean_rate: float = 1.0) -> None:
         if pop_size < 2:
             raise ConfigError(f"pop_size={pop_size!r} cannot evolve: CMA-ES compares at least 2 candidates.")

@@ -32,6 +32,9 @@ class Pgpe:
         mean_rate: Length of a step, in that of CMA-ES with this many candidates.
     """
 
+    paired = True
+    """Candidate k is compared with candidate k + N / 2 alone."""
+
     def __init__(self, mean: DoubleArray, sigma: float, pop_size: int, seed: int, mean_rate: float = 1.0) -> None:
         if pop_size < 2 or pop_size % 2:
             raise ConfigError(f"pop_size={pop_size!r} cannot be pairs of candidates (pgpe): give an even number.")

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from world_models.errors import ConfigError
+from world_models.evolution.cma_es import CmaEs
+from world_models.evolution.pgpe import Pgpe
 from world_models.types import DoubleArray
 
 _SHARES = {"mean_rate", "replayed"}
-SEARCHES = ("cma-es", "pgpe")
+SEARCHES: dict[str, type[CmaEs] | type[Pgpe]] = {"cma-es": CmaEs, "pgpe": Pgpe}
 _KEPT = 24  # generations; their later half is few enough that the mean has not moved on
 
 
@@ -60,7 +62,7 @@ class Phase:
             )
         for name in values:
             _check(name, values[name])
-        if values.get("search") == "pgpe" and (values["pop_size"] % 2 or values.get("replayed")):
+        if SEARCHES[values.get("search", "cma-es")].paired and (values["pop_size"] % 2 or values.get("replayed")):
             raise ConfigError(
                 f"phases has {values!r}: search pgpe drives pairs of candidates, each on episodes of its own; give an "
                 "even pop_size, and no replayed"

@@ -14,7 +14,6 @@ from world_models.configs.wm_config import WMControllerConfig
 from world_models.envs.registry import canonical_id
 from world_models.errors import CheckpointError
 from world_models.evolution.parameters import PlainSpace, Space, space_from_state_dict
-from world_models.evolution.pgpe import Pgpe
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.controller import flatten_parameters, load_parameters
@@ -257,12 +256,12 @@ class EvolutionRun:
     def _episodes(self, tracks: list[int], candidates: int) -> list[Episode]:
         """What a generation drives, track after track: each candidate the same, or one of its own in its place.
 
-        A pair of PGPE's is compared with itself alone: it has its own, and a generation drives more of them.
+        A pair is compared with itself alone: it has its own, and a generation drives more of them.
         """
-        if self.settings.shared_tracks and not isinstance(self.state.search, Pgpe):
-            return [Episode(k, t) for t in tracks for k in range(candidates)]
-        alone = candidates if not self.settings.shared_tracks else candidates // 2
-        return [Episode(k, derive_seed(t, k % alone)) for t in tracks for k in range(candidates)]
+        if self.state.search.paired:
+            return [Episode(k, derive_seed(t, k % (candidates // 2))) for t in tracks for k in range(candidates)]
+        own = not self.settings.shared_tracks
+        return [Episode(k, derive_seed(t, k) if own else t) for t in tracks for k in range(candidates)]
 
     def _fitness(self, returns: DoubleArray) -> DoubleArray:
         """What a candidate (N,) is worth by its returns (S, N)."""

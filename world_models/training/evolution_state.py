@@ -9,10 +9,8 @@ import numpy as np
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import CheckpointError
-from world_models.evolution.cma_es import CmaEs
 from world_models.evolution.parameters import Space
-from world_models.evolution.pgpe import Pgpe
-from world_models.evolution.phases import Phase, RecentMeans
+from world_models.evolution.phases import SEARCHES, Phase, RecentMeans
 from world_models.evolution.samples import SampleSize
 from world_models.evolution.tracks import TrackPool
 from world_models.training.budget import Spent
@@ -54,8 +52,7 @@ class EvolutionState:
         phase = s.phases[number - 1] if number else first
         seed = self._seed("phase", number) if number else s.seed
         self.phase, self.earlier = number, generations
-        kind = Pgpe if phase.search == "pgpe" else CmaEs
-        self.search: CmaEs | Pgpe = kind(start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
+        self.search = SEARCHES[phase.search](start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
         self.samples = SampleSize(phase.samples, s.max_samples, s.wanted_f)
         self.tracks = TrackPool(phase.replayed)
         self.means = RecentMeans()
