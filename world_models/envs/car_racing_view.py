@@ -8,7 +8,6 @@ the pictures differ is measured by benchmarks/view.py.
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any, cast
 
@@ -20,6 +19,8 @@ from world_models.types import DoubleArray
 _SIDE = 96
 _FINE = 3  # pixels painted for one of the observation; pygame shrinks by powers of two with a coarser filter
 _PANEL = 84  # from this row on lies the instrument panel, which nobody here looks at: it stays black
+_SURFACE = (_SIDE * _FINE, _PANEL * _FINE)
+_HALF = np.array(_SURFACE) / 2
 _WHITE_ARC = 1.2  # radians of a wheel that its white mark covers
 
 
@@ -37,11 +38,11 @@ class CarRacingView:
         self._pygame, self._track_numbers, self._car_numbers = pygame, car_racing, car_dynamics
         self._env = cast(Any, env.unwrapped)
         self._own_render: Any = self._env._render
-        side = _SIDE * _FINE
-        self._surface = pygame.Surface((side, side), depth=32)
-        self._scale = np.array([side / car_racing.WINDOW_W, -side / car_racing.WINDOW_H])  # y goes up in the window
+        self._surface = pygame.Surface(_SURFACE, depth=32)
+        fine = _SIDE * _FINE
+        self._scale = np.array([fine / car_racing.WINDOW_W, -fine / car_racing.WINDOW_H])  # y goes up in the window
         self._ground: _Ground | None = None
-        self._shapes: tuple[Any, list[list[DoubleArray]]] | None = None  # of the car's bodies; a reset makes new ones
+        self._car: _Car | None = None
 
     def render(self, mode: str) -> Any:
         """What the environment's `_render` gives; for "state_pixels" (96, 96, 3) uint8, drawn here."""
@@ -50,24 +51,20 @@ class CarRacingView:
             return self._own_render(mode)
         if self._ground is None or self._ground.road is not env.road_poly:
             self._ground = _Ground(env, self._track_numbers)
-        zoom, turn, shift, middle = self._camera()
-        if self._shapes is None or self._shapes[0] is not env.car:
-            self._shapes = env.car, [_corners(body) for body in env.car.drawlist]
-        distance = self._half_diagonal() / zoom
-        field_fills_view = np.abs(middle).max() + distance < self._track_numbers.PLAYFIELD
+        if self._car is None or self._car.car is not env.car:
+            self._car = _Car(env.car, self._car_numbers)
+        zoom, turn, shift, far = self._camera()
+        field_fills_view = far < self._track_numbers.PLAYFIELD
         self._surface.fill(self._ground.field_color if field_fills_view else (0, 0, 0))
-        self._paint(self._ground.in_sight(middle, distance, int(field_fills_view)), turn, shift)
-        self._paint(self._car(), turn, shift)
-        self._surface.fill((0, 0, 0), (0, _PANEL * _FINE, _SIDE * _FINE, (_SIDE - _PANEL) * _FINE))
-        small = self._pygame.transform.smoothscale(self._surface, (_SIDE, _SIDE))
-        return np.frombuffer(self._pygame.image.tobytes(small, "RGB"), np.uint8).reshape(_SIDE, _SIDE, 3)
+        self._paint(*self._ground.in_sight(turn, shift, zoom * np.abs(self._scale), int(field_fills_view)))
+        self._paint(*self._car.polygons(turn, shift))
+        small = self._pygame.transform.smoothscale(self._surface, (_SIDE, _PANEL))
+        picture = np.zeros((_SIDE, _SIDE, 3), np.uint8)
+        picture[:_PANEL] = np.frombuffer(self._pygame.image.tobytes(small, "RGB"), np.uint8).reshape(_PANEL, _SIDE, 3)
+        return picture
 
-    def _half_diagonal(self) -> float:
-        n = self._track_numbers
-        return math.hypot(n.WINDOW_W, n.WINDOW_H) / 2
-
-    def _camera(self) -> tuple[float, DoubleArray, DoubleArray, DoubleArray]:
-        """Zoom; turn (2, 2) and shift (2,): points @ turn + shift are on the surface; the point in its middle."""
+    def _camera(self) -> tuple[float, DoubleArray, DoubleArray, float]:
+        """Zoom; turn (2, 2) and shift (2,): points @ turn + shift are on the surface; the farthest coordinate seen."""
         n, env = self._track_numbers, self._env
         zoom = 0.1 * n.SCALE * max(1 - env.t, 0) + n.ZOOM * n.SCALE * min(env.t, 1)
         x, y = env.car.hull.position
@@ -75,40 +72,60 @@ class CarRacingView:
         turn = zoom * np.array([[c, -s], [s, c]])
         shift = np.array([n.WINDOW_W / 2, n.WINDOW_H / 4]) - np.array([x, y]) @ turn
         shift[1] -= n.WINDOW_H
-        ahead = n.WINDOW_H / 4 / zoom
-        return zoom, turn * self._scale, shift * self._scale, np.array([x - ahead * s, y + ahead * c])
+        ahead, half_diagonal = n.WINDOW_H / 4 / zoom, math.hypot(n.WINDOW_W, n.WINDOW_H) / 2 / zoom
+        far = max(abs(x - ahead * s), abs(y + ahead * c)) + half_diagonal
+        return zoom, turn * self._scale, shift * self._scale, far
 
-    def _paint(self, painting: tuple[DoubleArray, list[int], list[Any]], turn: DoubleArray, shift: DoubleArray) -> None:
-        """Polygons: all their corners one after the other (n, 2), where each one ends, their colours."""
-        corners, ends, colors = painting
-        points = np.floor(corners @ turn + shift).astype(np.int64).tolist()
-        fill = self._pygame.gfxdraw.filled_polygon
-        start = 0
-        for end, color in zip(ends, colors, strict=True):
-            fill(self._surface, points[start:end], color)
-            start = end
+    def _paint(self, polygons: list[Any], colors: list[Any]) -> None:
+        fill, surface = self._pygame.gfxdraw.filled_polygon, self._surface
+        for polygon, color in zip(polygons, colors, strict=True):
+            fill(surface, polygon, color)
 
-    def _car(self) -> tuple[DoubleArray, list[int], list[Any]]:
-        n = self._car_numbers
-        assert self._shapes is not None
+
+def _on_surface(corners: DoubleArray, turn: DoubleArray, shift: DoubleArray) -> list[Any]:
+    """Corners (..., 2) as the whole numbers of the pixels they are in."""
+    return np.floor(corners @ turn + shift).astype(np.int64).tolist()  # type: ignore[no-any-return]
+
+
+class _Car:
+    """The polygons of one car. They are the same all the time, but for where each body is and the wheels' marks."""
+
+    def __init__(self, car: Any, numbers: Any) -> None:
+        self.car = car
+        self._mark_size = numbers.SIZE * np.array([numbers.WHEEL_W, numbers.WHEEL_R])
         corners: list[DoubleArray] = []
-        colors: list[Any] = []
-        for body, shapes in zip(self._env.car.drawlist, self._shapes[1], strict=True):
-            painted = list(shapes)
-            colors += [[int(255 * value) for value in body.color]] * len(shapes)
-            if "phase" in body.__dict__ and (mark := _wheel_mark(body.phase)) is not None:
-                painted.append(n.SIZE * np.array([n.WHEEL_W, n.WHEEL_R]) * mark)
-                colors.append(n.WHEEL_WHITE)
-            c, s = math.cos(body.angle), math.sin(body.angle)
-            turn = np.array([[c, s], [-s, c]])
-            position = np.array([body.position[0], body.position[1]])
-            corners += [shape @ turn + position for shape in painted]
-        return np.concatenate(corners), list(itertools.accumulate(map(len, corners))), colors
+        self._owners: list[int] = []  # which body each corner is on
+        self._spans: list[slice] = []  # the corners of each polygon, in the order of painting
+        self._colors: list[Any] = []
+        self._marks: list[tuple[int, Any]] = []  # the polygons that are marks, and whose
+        for k, body in enumerate(car.drawlist):
+            painted = [np.array(fixture.shape.vertices) for fixture in body.fixtures]
+            colors = [[int(255 * value) for value in body.color]] * len(painted)
+            if "phase" in body.__dict__:
+                self._marks.append((len(self._spans) + len(painted), body))
+                painted.append(np.zeros((4, 2)))
+                colors.append(numbers.WHEEL_WHITE)
+            for polygon in painted:
+                self._spans.append(slice(len(self._owners), len(self._owners) + len(polygon)))
+                self._owners += [k] * len(polygon)
+            corners += painted
+            self._colors += colors
+        self._corners = np.concatenate(corners)
 
-
-def _corners(body: Any) -> list[DoubleArray]:
-    """Corners (n, 2) of each of a body's fixtures, in the body's own coordinates."""
-    return [np.array(fixture.shape.vertices) for fixture in body.fixtures]
+    def polygons(self, turn: DoubleArray, shift: DoubleArray) -> tuple[list[Any], list[Any]]:
+        """Polygons on the surface and their colours, in the order of painting."""
+        hidden = set()
+        for number, body in self._marks:
+            if (mark := _wheel_mark(body.phase)) is None:
+                hidden.add(number)
+            else:
+                self._corners[self._spans[number]] = self._mark_size * mark
+        where = [(math.cos(body.angle), math.sin(body.angle), *body.position) for body in self.car.drawlist]
+        c, s, x, y = np.array(where).T[:, self._owners]
+        u, v = self._corners.T
+        points = _on_surface(np.stack([c * u - s * v + x, s * u + c * v + y], axis=1), turn, shift)
+        shown = [k for k in range(len(self._spans)) if k not in hidden]
+        return [points[self._spans[k]] for k in shown], [self._colors[k] for k in shown]
 
 
 class _Ground:
@@ -137,13 +154,18 @@ class _Ground:
         return colors
 
     def in_sight(
-        self, middle: DoubleArray, distance: float, first: int = 0
-    ) -> tuple[DoubleArray, list[int], list[Any]]:
-        """What may lie within a distance of a point, in the order of painting, which begins with the field."""
-        away = self._centres[first:] - middle
-        near = first + np.flatnonzero((away * away).sum(1) <= (self._radii[first:] + distance) ** 2)
-        colors = self._colors[near].astype(np.int64).tolist()
-        return self._quads[near].reshape(-1, 2), list(range(4, 4 * len(near) + 1, 4)), colors
+        self, turn: DoubleArray, shift: DoubleArray, scale: DoubleArray, first: int = 0
+    ) -> tuple[list[Any], list[Any]]:
+        """What may lie on the surface, in the order of painting, which begins with the field; and the colours.
+
+        Args:
+            turn: points @ turn + shift are on the surface.
+            scale: (2,) how much longer that makes a line, across and down.
+        """
+        away = np.abs(self._centres[first:] @ turn + (shift - _HALF))
+        reach = self._radii[first:, None] * scale + (_HALF + 1)
+        near = first + np.flatnonzero((away <= reach).all(1))
+        return _on_surface(self._quads[near], turn, shift), self._colors[near].astype(np.int64).tolist()
 
 
 def _whole(color: Any) -> list[int]:
