@@ -13,7 +13,6 @@ import world_models
 from tests.evolution.searches import TARGET, climb
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.cma_es import DIAGONAL_ABOVE, CmaEs
-from world_models.utils.run_dir import load_checkpoint, save_checkpoint
 
 
 def test_a_quadratic_is_climbed_to_its_top():
@@ -77,16 +76,6 @@ def test_a_search_is_not_taken_up_with_another_rate_of_the_mean():
         CmaEs(np.zeros(3), 0.5, 6, seed=3).load_state_dict(search.state_dict())
 
 
-def test_its_state_goes_through_a_checkpoint_of_plain_tensors(tmp_path):
-    search = CmaEs(np.zeros(3), 0.5, 6, seed=3)
-    climb(search, 4)
-    save_checkpoint(tmp_path / "checkpoint.tar", {"state_dict": {}, "search": search.state_dict()})
-    again = CmaEs(np.zeros(3), 0.5, 6, seed=3)
-    again.load_state_dict(load_checkpoint(tmp_path / "checkpoint.tar")["search"])
-    for one, other in zip(climb(search, 3), climb(again, 3), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 def test_equal_seeds_ask_the_same_and_global_generators_are_left_alone():
     np.random.seed(7)
     torch.manual_seed(7)
@@ -119,14 +108,6 @@ def test_equal_returns_do_not_stop_it():
     for _ in range(30):
         search.tell(search.ask(), np.zeros(6))
     assert np.isfinite(search.ask()).all()
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_return_that_is_not_finite_is_an_error_and_nothing_is_learnt(bad):
-    search = CmaEs(np.zeros(3), 0.5, 4, seed=0)
-    with pytest.raises(ConfigError, match="must be finite"):
-        search.tell(search.ask(), np.array([0.0, 1.0, bad, 2.0]))
-    assert search.generation == 0
 
 
 def test_one_candidate_cannot_evolve():
