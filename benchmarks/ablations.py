@@ -4,7 +4,8 @@
 
 V and M are those of a run of the preset `carracing`, C's settings those of the first phase of its second round, but
 that C begins at zero, and for what the case changes. With `--earlier RUN/round_1` there is the case `carried` as well,
-which begins at that round's C, as the preset does. Each case has a folder OUT/<name>_seed<k>, from which it goes on
+which begins at that round's C, as the preset does, and with `--dreamt FOLDER` the case `dreamt`, which begins at a C
+that `world-models dream train` evolved in this very M. Each case has a folder OUT/<name>_seed<k>, from which it goes on
 where it was stopped, and is scored on redrawn tracks that no evolution drives. One JSON line a case; OUT/ablations.md
 has the table.
 """
@@ -38,7 +39,8 @@ from world_models.utils.scores import json_object
 ENV, BACKEND, PRESET, ROUND = "CarRacing-v3", "redrawn", "carracing", 2
 SCORE_SEED = 70_000
 ANEW = {"sigma": 0.25, "first_bias": (0.0, -0.7, -0.5), "first_horizon": 300}
-CARRIED = "carried"
+CARRIED, DREAMT = "carried", "dreamt"
+BEGUN = {"sigma": 0.15, "first_bias": (), "first_horizon": 0}  # not at zero
 OWN = {"components": 0, "sigma": 0.1}  # C's own parameters: no whitened space
 CASES: dict[str, dict[str, Any]] = {
     # The paper's comparison (its table 1), and one that it lacks.
@@ -55,7 +57,8 @@ CASES: dict[str, dict[str, Any]] = {
     "six_episodes": {"n_samples": 6},
     "one_episode": {"n_samples": 1},
     "first_mean_zero": {"first_bias": ()},
-    CARRIED: {"sigma": 0.15, "first_bias": (), "first_horizon": 0},
+    CARRIED: BEGUN,
+    DREAMT: BEGUN,
 }
 """Changes of the settings; `untrained_m` (M of random weights) is no setting."""
 
@@ -133,11 +136,16 @@ def asked(args: argparse.Namespace) -> dict[str, int]:
     return {"env_steps": args.env_steps, "episodes": args.episodes}
 
 
+def beginning(name: str, args: argparse.Namespace) -> dict[str, str]:
+    """Whose C a case begins at, where it is one's."""
+    return {CARRIED: {"start_from": args.earlier}, DREAMT: {"warm_start": args.dreamt}}.get(name, {})
+
+
 def run(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Evolves and scores one case, or reads what it came to."""
     folder = Path(args.out) / f"{name}_seed{seed}"
     done = folder / "ablation.json"
-    changes = dict(CASES[name]) | ({"start_from": args.earlier} if name == CARRIED else {})
+    changes = dict(CASES[name]) | beginning(name, args)
     prepare(folder, Path(args.logdir), changes.pop("untrained_m", False), seed)
     if known := dict(json_object(done, "remove the file, and the case is scored anew")):
         if known["asked"] != asked(args):
@@ -164,6 +172,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--logdir", required=True, help="a run's folder, whose V and M are used")
     parser.add_argument("--data_dir", required=True, help="its rollouts, some of them an agent's")
     parser.add_argument("--earlier", help=f"the round before it, whose C the case {CARRIED} begins at")
+    parser.add_argument("--dreamt", help=f"a run of `dream train` in this M, whose C the case {DREAMT} begins at")
     parser.add_argument("--out", required=True, help="where the cases' folders go")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--env_steps", type=int, default=600_000, help="simulator steps a case (600000)")
@@ -172,9 +181,11 @@ def arguments(given: list[str]) -> argparse.Namespace:
     unknown = sorted(set(args.cases) - set(CASES))
     if unknown:
         parser.error(f"{', '.join(unknown)}: no such case; there are {', '.join(CASES)}")
-    if CARRIED in args.cases and args.earlier is None:
-        parser.error(f"{CARRIED}: give --earlier, the folder of the round whose C it begins at")
-    args.cases = args.cases or [name for name in CASES if name != CARRIED or args.earlier]
+    needed = {CARRIED: ("--earlier", args.earlier), DREAMT: ("--dreamt", args.dreamt)}
+    for name, (flag, folder) in needed.items():
+        if name in args.cases and folder is None:
+            parser.error(f"{name}: give {flag}, the folder of the run whose C it begins at")
+    args.cases = args.cases or [name for name in CASES if name not in needed or needed[name][1]]
     return args
 
 

@@ -109,3 +109,16 @@ def test_an_unknown_case_is_named(capsys):
     with pytest.raises(SystemExit):
         ablations.main(["zh", "--logdir", "a", "--data_dir", "b", "--out", "c"])
     assert "zh: no such case; there are z_h, z," in capsys.readouterr().err
+
+
+def test_the_case_dreamt_begins_at_the_controller_of_another_run_in_this_m(command, tmp_path, monkeypatch, capsys):
+    ablations.main(["z_h", *command])
+    begun = []
+    train = ablations.train_controller
+    monkeypatch.setattr(ablations, "train_controller", lambda config: begun.append(config.extra) or train(config))
+    ablations.main(["dreamt", "--dreamt", str(tmp_path / "out" / "z_h_seed0"), *command])
+    assert begun[0]["warm_start"] == str(tmp_path / "out" / "z_h_seed0") and begun[0]["first_bias"] == ()
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        ablations.main(["dreamt", *command])
+    assert "dreamt: give --dreamt, the folder of the run whose C it begins at" in capsys.readouterr().err
