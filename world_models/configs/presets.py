@@ -164,14 +164,20 @@ def _dreamt(rollouts: int, keep: bool) -> Preset:
     )
 
 
-def _played(rollouts: int, generations: int) -> Preset:
+# TakeCover's C, where a search is over in a few generations of principal components: they hardly see fireballs. Then M
+# is asked what going left or right leads to, and the search goes on in the directions that tell it, asked anew as
+# the player gets better.
+_FORESEEN = {"components": 16, "foreseen": 6400, "sigma": 0.25, "pop_size": 32, "samples": 16, "env_steps": 5_000_000}
+
+
+def _played(rollouts: int, phases: int) -> Preset:
     """A later round of TakeCover: what the dream's controller and its neighbours do in the game is added.
 
     C is carried over to the new dream.
     """
     return Preset(
-        flags={"num_rollouts": rollouts, "policy": "agent", "spread": 0.3, "vae_epochs": 4, "rnn_epochs": 15},
-        ctrl={"max_generations": generations},
+        flags={"num_rollouts": rollouts, "policy": "agent", "spread": 0.3, "vae_epochs": 4, "rnn_epochs": 5},
+        ctrl={"max_env_steps": 500_000, "phases": [_FORESEEN] * phases},
     )
 
 
@@ -221,10 +227,10 @@ PRESETS: dict[str, Preset] = {
             "env": "TakeCover",
             "latent_size": 64,
             "rnn_hidden": 512,
-            "num_rollouts": 600,
+            "num_rollouts": 4000,
             "vae_epochs": 15,
             "vae_batch_size": 64,
-            "rnn_epochs": 20,
+            "rnn_epochs": 15,
             "rnn_lr": 2e-3,
             "rnn_batch_size": 64,
             "seq_len": 64,
@@ -240,13 +246,14 @@ PRESETS: dict[str, Preset] = {
             "bias": False,
             "components": 32,
             "sigma": 0.2,
-            "max_generations": 25,
+            "max_env_steps": 1_500_000,
+            "phases": [_FORESEEN] * 3,
             "eval_every": 5,
             "eval_episodes": 128,
-            "choice_episodes": 512,
+            "choice_episodes": 256,
         },
-        dream={"temperature": 1.15, "reward": "survival"},
-        rounds=(_played(760, 25), _played(920, 40)),
+        dream={"temperature": 1.15, "reward": "survival", "terminal": "sampled"},
+        rounds=(_played(4300, 3),),
     ),
     # Ha & Schmidhuber 2018, appendix A: 10,000 rollouts, one epoch of V, twenty of M, 64 candidates of 16
     # episodes, in C's own 867 parameters.

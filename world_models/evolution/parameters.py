@@ -99,6 +99,10 @@ class WhitenedSpace:
                 rows.append(_BIAS * self._flat(np.zeros_like(weight), np.eye(self.action_size)[action]))
         return replace(self, further=np.stack(rows))
 
+    def with_directions(self, rows: DoubleArray) -> WhitenedSpace:
+        """The space with a number more for each of `rows` (m, P), after those that it has."""
+        return replace(self, further=rows if self.further is None else np.concatenate([self.further, rows]))
+
     def _flat(self, weight: DoubleArray, bias: DoubleArray) -> DoubleArray:
         return np.concatenate([weight.ravel(), bias]) if self.bias else weight.ravel()
 

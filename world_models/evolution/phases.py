@@ -37,6 +37,8 @@ class Phase:
             much (`evolution.tracks`).
         components: Of a new space about the best controller, whitened with what that one sees as it drives, and with
             its own gains and biases (`WhitenedSpace.with_gains`); 0: the space stays.
+        foreseen: In a dream, with `components`: states from which M is asked what each action leads to; the space has
+            the directions that tell it as well (`evolution.foreseen`). Asking counts as dreamed steps. 0: it has not.
         search: "cma-es", or "pgpe" (`evolution.pgpe`), which goes by how much returns differ; a pair of its candidates
             has episodes of its own, so that none are replayed.
     """
@@ -48,6 +50,7 @@ class Phase:
     mean_rate: float = 1.0
     replayed: float = 0.0
     components: int = 0
+    foreseen: int = 0
     search: str = "cma-es"
 
     @classmethod
@@ -67,6 +70,8 @@ class Phase:
                 f"phases has {values!r}: search pgpe drives pairs of candidates, each on episodes of its own; give an "
                 "even pop_size, and no replayed"
             )
+        if values.get("foreseen") and not values.get("components"):
+            raise ConfigError(f"phases has {values!r}: foreseen needs a new space: give components")
         floats = {name: float(values[name]) for name in _SHARES | {"sigma"} if name in values}
         return cls(**{**values, **floats})
 
@@ -78,7 +83,7 @@ def _check(name: str, value: Any) -> None:
         return
     least, most = {"pop_size": 2}.get(name, 0), 1 if name in _SHARES else math.inf
     kind = int | float if name in _SHARES | {"sigma"} else int
-    zero = value == 0 and name not in {"replayed", "components"}
+    zero = value == 0 and name not in {"replayed", "components", "foreseen"}
     if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most or zero:
         limit = ", at most 1" if name in _SHARES else ", pop_size at least 2"
         raise ConfigError(f"phases has {name}={value!r}: it must be a number above 0{limit}")

@@ -20,7 +20,7 @@ AnyDriver = Driver | DreamDriver
 
 @dataclass(frozen=True)
 class Job:
-    """One call of a driver's method ("evaluate" or "collect") with plain arguments."""
+    """One call of a driver's method ("evaluate", "collect", "consequences") with plain arguments."""
 
     method: str
     arguments: dict[str, Any] = field(default_factory=dict)

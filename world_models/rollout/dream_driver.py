@@ -15,10 +15,11 @@ import torch
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import env_spec, make_gym
 from world_models.errors import CheckpointError
-from world_models.models.controller import Controller, Population, flatten_parameters
+from world_models.models.controller import Controller, Population, controller_outputs, flatten_parameters
 from world_models.models.dream import DreamStep, load_dream
 from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_controller
+from world_models.rollout.consequences import Consequences, consequences
 from world_models.types import DoubleArray, Episode, EpisodeResult, IntArray
 from world_models.utils.threads import one_torch_thread
 
@@ -117,6 +118,11 @@ class DreamDriver:
         with torch.inference_mode(), one_torch_thread():
             return _Shard(self, population, list(episodes), *limits).run()
 
+    def consequences(self, seed: int, count: int, parameters: DoubleArray) -> list[Consequences]:
+        """See `rollout.consequences`; a list of one, as an executor wants it."""
+        with one_torch_thread():
+            return [consequences(self, seed, count, parameters)]
+
     def close(self) -> None:
         """There is nothing to let go."""
 
@@ -201,15 +207,3 @@ class _Shard:
         self.parameters = [p[torch.from_numpy(lanes)] for p in self.parameters]
         self.index, self.returns, self.steps = self.index[lanes], self.returns[lanes], self.steps[lanes]
         self.idle, self.clamped = self.idle[lanes], self.clamped[lanes]
-
-
-def controller_outputs(parameters: list[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
-    """Outputs (L, A) of each lane's own controller, of as many of the columns of [z, h, c] as it takes.
-
-    For one layer a product and a sum take a sixth of the time of `Population.act`'s batch of small matrix products.
-    """
-    seen = inputs[:, : parameters[0].shape[-1]]
-    if sum(parameter.dim() == 3 for parameter in parameters) > 1:
-        return Population.act(parameters, seen)
-    raw = (parameters[0] * seen.unsqueeze(1)).sum(-1)
-    return raw + parameters[1] if len(parameters) == 2 else raw

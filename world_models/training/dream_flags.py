@@ -19,8 +19,9 @@ from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, r
 from world_models.training.train_controller import ControllerResult
 from world_models.utils.device import resolve_device
 
-# A preset's settings that are about real episodes, where steps cost something.
-_OF_REALITY = ("backend", "hopeless", "first_horizon", "max_env_steps", "max_seconds", "phases", "max_samples")
+# A preset's settings that are about real episodes, where steps cost something; the last two are of dreams as well where
+# the preset's C is dreamed.
+_OF_REALITY = ("backend", "hopeless", "first_horizon", "max_seconds", "max_samples", "max_env_steps", "phases")
 _RULES = ("temperature", "deterministic", "terminal", "threshold", "starts", "reward", "reward_limit", "precision")
 
 
@@ -105,6 +106,7 @@ def _learn(args: argparse.Namespace, rules: DreamRules) -> ControllerResult:
     folder = prepare(args.logdir, args.data_dir, args.out, args.seed)
     cell = load_cell(folder)
     spec = env_spec(args.env or environment_of(folder))
+    left_out = _OF_REALITY[:-2] if table.dream else _OF_REALITY
     config = WMControllerConfig(
         latent_size=cell.latents,
         hidden_size=cell.hiddens,
@@ -115,7 +117,7 @@ def _learn(args: argparse.Namespace, rules: DreamRules) -> ControllerResult:
         pop_size=args.pop_size,
         target_return=args.target,
         time_limit=args.max_steps or spec.max_steps,
-        extra=_settings(args, {name: value for name, value in table.ctrl.items() if name not in _OF_REALITY}),
+        extra=_settings(args, {name: value for name, value in table.ctrl.items() if name not in left_out}),
         **({} if args.workers is None else {"max_workers": args.workers}),
     )
     return train_in_dream(config, rules, args.pessimism)

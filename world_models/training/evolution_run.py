@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.envs.registry import canonical_id
-from world_models.errors import CheckpointError
-from world_models.evolution.parameters import PlainSpace, Space, space_from_state_dict
+from world_models.errors import CheckpointError, ConfigError
+from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.controller import flatten_parameters, load_parameters
@@ -49,6 +49,7 @@ class EvolutionRun:
     def __init__(self, config: WMControllerConfig, settings: ControllerSettings) -> None:
         self.config = config
         self.settings = settings
+        self._check_phases()
         self.tracking = Tracking.from_extra(config.extra)
         self.tracker: Tracker
         steps = settings.max_env_steps
@@ -68,6 +69,13 @@ class EvolutionRun:
             self.state.load_state_dict(saved, str(self.checkpoint_path))
             self.log.rewind("generation", self.state.generation)
         self.executor = make_executor(self.recipe, config.max_workers)
+
+    def _check_phases(self) -> None:
+        for number, phase in enumerate(self.settings.phases, 2):
+            if phase.foreseen:
+                raise ConfigError(
+                    f"phases has foreseen={phase.foreseen} in phase {number}: M is asked that in a dream; leave it out"
+                )
 
     def _make_recipe(self) -> Recipe | DreamRecipe:
         backend = choose_backend(self.env_id, self.settings.backend)
@@ -205,12 +213,14 @@ class EvolutionRun:
         """From the best point, in a new space where the phase wants one."""
         now, s = self.state, self.settings
         number = now.phase + 1
-        if components := s.phases[number - 1].components:
-            best = now.space.to_parameters(now.best_point)
-            states = self._states_about(best, number)
-            now.space = fit_space(states, replace(s, components=components), self.template, best).with_gains()
+        if s.phases[number - 1].components:
+            now.space = self._space_about(now.space.to_parameters(now.best_point), number)
             now.best_point = np.zeros(now.space.size)
         now.begin_phase(number, now.best_point, now.generation)
+
+    def _space_about(self, best: DoubleArray, number: int) -> WhitenedSpace:
+        wanted = replace(self.settings, components=self.settings.phases[number - 1].components)
+        return fit_space(self._states_about(best, number), wanted, self.template, best).with_gains()
 
     def _states_about(self, best: DoubleArray, number: int) -> npt.NDArray[np.float32]:
         """What the best controller's neighbours see as they drive (n, D)."""

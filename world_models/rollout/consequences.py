@@ -1,0 +1,147 @@
+"""What an action leads to, as M foresees it: dreams that part at one state, where C's output is forced apart.
+
+From states that a controller comes to in the dream, each of its outputs is held low and held high for some steps, with
+the same noise; the controller goes on alone. What the second is worth more than the first is what a search wants to
+know of that state: which inputs of C tell it are the directions in which a better C lies (policy improvement by
+rollouts, Tesauro and Galperin 1996, with M in the simulator's place).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from world_models.models.controller import Population, controller_outputs
+from world_models.models.dream import Dream
+from world_models.types import DoubleArray, FloatArray
+from world_models.utils.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from world_models.rollout.dream_driver import DreamDriver
+
+HOLD = 12  # steps for which an output is held
+HORIZONS = (20, 40, 60, 90, 120)  # steps over which is summed what it leads to
+_APART = 17  # steps between two states of one dream
+_WARM = 60  # steps before the first: M is new to what it dreams
+_FORCED, _CHOSEN = 1.0, 1e3  # how high and low: of a squashed output, and of one whose largest or part is chosen
+_STRAY, _LONGEST = 0.03, 30  # how often, and for how many steps, the controller strays on the way to a state
+
+
+class Consequences(NamedTuple):
+    """Of n states: `states` (n, D) what C sees there; `gains` (n, A, H) what output a brings held high more than low.
+
+    H are `HORIZONS`. `steps`: dreamed for it.
+    """
+
+    states: FloatArray
+    gains: FloatArray
+    steps: int
+
+
+@torch.inference_mode()
+def consequences(driver: DreamDriver, seed: int, count: int, parameters: DoubleArray) -> Consequences:
+    """What each output of C leads to in `count` states of its dreams.
+
+    Args:
+        driver: The dream, and C's architecture.
+        seed: Of all dreams.
+        count: States, n.
+        parameters: C's, flat (P,).
+    """
+    population = Population(driver.controller, parameters[None])
+    lanes = min(driver.recipe.num_lanes, count)
+    states, steps = _states(driver, population, seed, count, lanes)
+    forks = 2 * driver.dream.actions
+    at_once = max(1, driver.recipe.num_lanes // forks)
+    gains = [
+        _gains(driver, population, states[start : start + at_once], derive_seed("fork", seed, start))
+        for start in range(0, count, at_once)
+    ]
+    seen = population.gather(torch.zeros(1, dtype=torch.long))[0].shape[-1]
+    return Consequences(states[:, :seen].cpu().numpy(), np.concatenate(gains), steps + count * forks * HORIZONS[-1])
+
+
+def _reach(driver: DreamDriver) -> float:
+    return _CHOSEN if driver.actions.discrete else _FORCED
+
+
+def _copies(population: Population, count: int, device: torch.device) -> list[torch.Tensor]:
+    return [p.to(device) for p in population.gather(torch.zeros(count, dtype=torch.long))]
+
+
+def _actions(driver: DreamDriver, parameters: list[torch.Tensor], held: FloatArray | None) -> torch.Tensor:
+    """C's actions, with outputs `held` (L, A) in the place of its own where they are numbers."""
+    raw = controller_outputs(parameters, driver.dream.inputs)
+    if held is not None:
+        forced = torch.from_numpy(held.astype(np.float32)).to(raw.device)
+        raw = torch.where(forced.isnan(), raw, forced)
+    return driver.actions.from_raw(raw)
+
+
+def _states(driver: DreamDriver, population: Population, seed: int, count: int, lanes: int) -> tuple[torch.Tensor, int]:
+    """[z, h, c] (count, Z + 2 R) on the controller's way through dreams, on which it strays now and then."""
+    dream, reach, rng = driver.dream, _reach(driver), np.random.default_rng(derive_seed("stray", seed))
+    seeds = (derive_seed("state", seed, i) for i in range(10**9))
+    dream.begin([next(seeds) for _ in range(lanes)])
+    parameters = _copies(population, lanes, dream.device)
+    left, held = np.zeros(lanes, np.int64), np.zeros((lanes, dream.actions), np.float32)
+    age, steps = np.zeros(lanes, np.int64), 0
+    found: list[torch.Tensor] = []
+    while sum(len(part) for part in found) < count:
+        strays = (left <= 0) & (rng.random(lanes) < _STRAY)
+        left = np.where(strays, rng.integers(1, _LONGEST + 1, lanes), left - 1)
+        held[strays] = reach * rng.integers(-1, 2, (int(strays.sum()), dream.actions))
+        step = dream.step(_actions(driver, parameters, np.where((left > 0)[:, None], held, np.nan)))
+        steps += lanes
+        age += 1
+        over = step.terminals.cpu().numpy() | (age >= driver.recipe.time_limit)
+        dream.reset(np.flatnonzero(over).tolist(), [next(seeds) for _ in range(int(over.sum()))])
+        age[over], left[over] = 0, 0
+        ready = (age >= min(_WARM, driver.recipe.time_limit // 2)) & (age % _APART == 0)
+        if ready.any():
+            found.append(dream.inputs[torch.from_numpy(ready)].clone())
+    return torch.cat(found)[:count], steps
+
+
+def _gains(driver: DreamDriver, population: Population, states: torch.Tensor, seed: int) -> FloatArray:
+    """(n, A, H) of these states (n, Z + 2 R)."""
+    dream, n = driver.dream, len(states)
+    forks = [(action, side * _reach(driver)) for action in range(dream.actions) for side in (-1, 1)]
+    dream.begin([derive_seed("noise", seed, i) for i in range(n)] * len(forks))
+    dream.inputs.copy_(states.repeat(len(forks), 1))
+    parameters = _copies(population, n * len(forks), dream.device)
+    outputs = np.full((len(forks), n, dream.actions), np.nan, np.float32)
+    for fork, (action, output) in enumerate(forks):
+        outputs[fork, :, action] = output
+    held = outputs.reshape(-1, dream.actions)
+    alive, worth = torch.ones(len(held), device=dream.device), torch.zeros(len(held), device=dream.device)
+    found = []
+    for time in range(HORIZONS[-1]):
+        step = dream.step(_actions(driver, parameters, held if time < HOLD else None))
+        worth += alive * step.rewards
+        alive *= 1 - _odds_of_end(dream, step.logits)
+        if time + 1 in HORIZONS:
+            found.append(worth.clone())
+    each = torch.stack(found, -1).reshape(dream.actions, 2, n, len(HORIZONS))
+    gains: FloatArray = (each[:, 1] - each[:, 0]).transpose(0, 1).cpu().numpy()
+    return gains
+
+
+def _odds_of_end(dream: Dream, logits: torch.Tensor) -> torch.Tensor:
+    """How likely the dream ends at a step by its rules: what it is worth is told without drawing it."""
+    rules = dream.rules
+    if rules.terminal == "sampled":
+        return (logits - math.log(rules.terminal_weight)).sigmoid()
+    if rules.terminal == "threshold":
+        return (logits > math.log(rules.threshold / (1 - rules.threshold))).float()
+    return torch.zeros_like(logits)
+
+
+def joined(parts: Sequence[Consequences]) -> Consequences:
+    """What several workers found, in their order."""
+    states, gains, steps = zip(*parts, strict=True)
+    return Consequences(np.concatenate(states), np.concatenate(gains), sum(steps))
