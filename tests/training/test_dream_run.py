@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from world_models.training import evolution_run
 from world_models.training.dream_run import states_of_starts
 from world_models.training.dream_stage import evaluate_dream, prepare, train_in_dream
 from world_models.training.train_controller import ControllerResult, train_controller
-from world_models.utils.run_dir import best_path, load_checkpoint, log_path, read_jsonl
+from world_models.utils.run_dir import best_path, checkpoint_path, load_checkpoint, log_path, read_jsonl
 
 GOALS = (0.5, -1.0)
 RULES = DreamRules(precision="fp32")
@@ -188,3 +189,30 @@ def test_missing_starts_are_named(tmp_path: Path):
         prepare(logdir)
     with pytest.raises(DataError, match="--data_dir"):
         train(logdir)
+
+
+FORESEEN = {"components": 2, "foreseen": 20, "sigma": 0.1, "pop_size": 4, "samples": 2, "env_steps": 12_000}
+
+
+def test_a_phase_searches_along_what_m_foresees_and_goes_on_exactly_where_it_was_stopped(tmp_path: Path):
+    settings = {"max_env_steps": 100, "phases": [FORESEEN], "eval_every": 10}
+    whole = train(save_dream(tmp_path / "whole", hand_made(GOALS)), max_generations=60, **settings)
+    logdir = save_dream(tmp_path / "stopped", hand_made(GOALS))
+    for generations in (10, 30, 60):
+        train(logdir, max_generations=generations, **settings)
+    mine, theirs = (load_checkpoint(checkpoint_path(tmp_path / each, "ctrl")) for each in ("whole", "stopped"))
+    assert mine["phase"] == 1
+    assert_equal({**mine, "seconds": 0, "history": []}, {**theirs, "seconds": 0, "history": []}, "checkpoint")
+    # Two gains and two biases, and of either action five horizons' directions.
+    assert mine["space"]["further"].shape == (4 + 2 * 5, 2 * (LATENTS + HIDDENS + 1))
+    steps = [record["env_steps"] for record in whole.history]
+    asked = max(after - before for before, after in itertools.pairwise(steps))
+    assert asked >= 20 * 4 * 120  # asking M is counted
+
+
+def test_m_cannot_be_asked_what_it_foresees_in_reality(tmp_path: Path):
+    logdir = save_dream(tmp_path)
+    with pytest.raises(ConfigError, match=r"foreseen=20 in phase 2.*in a dream"):
+        train_controller(config(logdir, max_env_steps=100, phases=[FORESEEN]))
+    with pytest.raises(ConfigError, match=r"foreseen needs a new space: give components"):
+        train(logdir, max_env_steps=100, phases=[{**FORESEEN, "components": 0}])

@@ -56,7 +56,7 @@ def _ridge(inputs: DoubleArray, wanted: DoubleArray, centred: bool) -> DoubleArr
     """Weights (D,) on all rows, with the ridge that does best on the last fifth when fitted to the rest."""
     split = len(inputs) - max(1, int(len(inputs) * _HELD_OUT))
     if centred:
-        wanted = np.asarray(wanted - wanted[:split].mean(), np.float64)
+        wanted = np.subtract(wanted, wanted[:split].mean())
     products, sums = inputs[:split].T @ inputs[:split], inputs[:split].T @ wanted[:split]
     one = np.eye(inputs.shape[1])
     errors = [
@@ -64,5 +64,5 @@ def _ridge(inputs: DoubleArray, wanted: DoubleArray, centred: bool) -> DoubleArr
         for ridge in _RIDGES
     ]
     ridge = _RIDGES[int(np.argmin(errors))] * len(inputs)
-    weight: DoubleArray = np.linalg.solve(inputs.T @ inputs + ridge * one, inputs.T @ wanted)
-    return weight
+    weight = np.linalg.solve(inputs.T @ inputs + ridge * one, inputs.T @ wanted)
+    return np.asarray(weight, np.float64)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 HOLD = 12  # steps for which an output is held
 HORIZONS = (20, 40, 60, 90, 120)  # steps over which is summed what it leads to
-_APART = 17  # steps between two states of one dream
-_WARM = 60  # steps before the first: M is new to what it dreams
+_APART = 17  # steps between two states of one lane
+_WARM = 60  # steps before the first: by then lanes are at different places of their dreams
 _FORCED, _CHOSEN = 1.0, 1e3  # how high and low: of a squashed output, and of one whose largest or part is chosen
 _STRAY, _LONGEST = 0.03, 30  # how often, and for how many steps, the controller strays on the way to a state
 
@@ -101,9 +101,8 @@ def _states(driver: DreamDriver, population: Population, seed: int, count: int, 
         over = step.terminals.cpu().numpy() | (age >= driver.recipe.time_limit)
         dream.reset(np.flatnonzero(over).tolist(), [next(seeds) for _ in range(int(over.sum()))])
         age[over], left[over] = 0, 0
-        ready = (age >= min(_WARM, driver.recipe.time_limit // 2)) & (age % _APART == 0)
-        if ready.any():
-            found.append(dream.inputs[torch.from_numpy(ready)].clone())
+        if steps >= _WARM * lanes and steps // lanes % _APART == 0:
+            found.append(dream.inputs.clone())
     return torch.cat(found)[:count], steps
 
 
