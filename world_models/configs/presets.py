@@ -247,7 +247,7 @@ PRESETS: dict[str, Preset] = {
             "components": 32,
             "sigma": 0.2,
             "max_env_steps": 1_500_000,
-            "phases": [_FORESEEN] * 6,
+            "phases": [_FORESEEN] * 3,
             "eval_every": 5,
             "eval_episodes": 128,
             "choice_episodes": 256,
