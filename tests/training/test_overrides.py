@@ -43,4 +43,6 @@ def test_what_no_stage_would_read_is_refused(text, says):
 
 def test_a_preset_that_dreams_can_dream_otherwise():
     table = with_overrides(PRESETS["takecover"], ["dream.temperature=0.5", "dream.pessimism=1"])
-    assert [table.of_round(n).dream for n in (1, 2)] == [{"temperature": 0.5, "reward": "survival", "pessimism": 1}] * 2
+    assert [table.of_round(n).dream for n in (1, 2)] == [
+        {"temperature": 0.5, "reward": "survival", "terminal": "sampled", "pessimism": 1}
+    ] * 2
