@@ -31,17 +31,15 @@ def foreseen_directions(states: npt.NDArray[np.floating], gains: FloatArray, bia
     actions, horizons = gains.shape[1:]
     center, spread = _scale(states, bias)
     scaled = (states - center) / spread
-    rows = []
-    for action in range(actions):
-        for horizon in range(horizons):
-            gain = gains[:, action, horizon].astype(np.float64)
-            if gain.std() < 1e-6:
-                continue
-            weight = _ridge(scaled, np.clip(gain, *_LIMIT * gain.std() * np.array([-1.0, 1.0])), bias)
-            own = np.zeros((actions, states.shape[1]))
-            own[action] = _LENGTH * weight / ((scaled @ weight).std() + 1e-12) / spread
-            rows.append(np.concatenate([own.ravel(), -own @ center]) if bias else own.ravel())
+    wanted = gains.reshape(len(gains), -1).astype(np.float64)
+    limit = _LIMIT * wanted.std(0)
+    weights = _ridge(scaled, np.clip(wanted, -limit, limit), bias)
     size = actions * (states.shape[1] + int(bias))
+    rows = []
+    for column in np.flatnonzero(limit > 1e-6):
+        own = np.zeros((actions, states.shape[1]))
+        own[column // horizons] = _LENGTH * weights[:, column] / ((scaled @ weights[:, column]).std() + 1e-12) / spread
+        rows.append(np.concatenate([own.ravel(), -own @ center]) if bias else own.ravel())
     return np.stack(rows) if rows else np.zeros((0, size))
 
 
@@ -53,16 +51,20 @@ def _scale(states: npt.NDArray[np.floating], bias: bool) -> tuple[DoubleArray, D
 
 
 def _ridge(inputs: DoubleArray, wanted: DoubleArray, centred: bool) -> DoubleArray:
-    """Weights (D,) on all rows, with the ridge that does best on the last fifth when fitted to the rest."""
+    """Weights (D, M) for M columns, each with the ridge that does best on the last fifth of the rows.
+
+    That is told by a fit to the other rows; the weights are of all.
+    """
     split = len(inputs) - max(1, int(len(inputs) * _HELD_OUT))
     if centred:
-        wanted = np.subtract(wanted, wanted[:split].mean())
-    products, sums = inputs[:split].T @ inputs[:split], inputs[:split].T @ wanted[:split]
-    one = np.eye(inputs.shape[1])
-    errors = [
-        ((inputs[split:] @ np.linalg.solve(products + ridge * split * one, sums) - wanted[split:]) ** 2).mean()
-        for ridge in _RIDGES
-    ]
-    ridge = _RIDGES[int(np.argmin(errors))] * len(inputs)
-    weight = np.linalg.solve(inputs.T @ inputs + ridge * one, inputs.T @ wanted)
-    return np.asarray(weight, np.float64)
+        wanted = np.subtract(wanted, wanted[:split].mean(0))
+    fitted = _solutions(inputs[:split], wanted[:split])
+    errors = [((inputs[split:] @ weights - wanted[split:]) ** 2).mean(0) for weights in fitted]
+    best = np.argmin(errors, 0)
+    return np.asarray(_solutions(inputs, wanted)[best, :, np.arange(len(best))].T, np.float64)
+
+
+def _solutions(inputs: DoubleArray, wanted: DoubleArray) -> DoubleArray:
+    """Weights (ridges, D, M)."""
+    products, sums, one = inputs.T @ inputs, inputs.T @ wanted, np.eye(inputs.shape[1])
+    return np.stack([np.linalg.solve(products + ridge * len(inputs) * one, sums) for ridge in _RIDGES])

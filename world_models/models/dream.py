@@ -133,7 +133,10 @@ class Dream:
                 "a lower learning rate if it happens again."
             )
         return DreamStep(
-            self._rewards(rewards), self._terminals(logits, uniform[:, 1]), logits, (kept != z).sum(dim=-1)
+            self._rewards(rewards),
+            uniform[:, 1].to(self.device) < self.odds_of_end(logits),
+            logits,
+            (kept != z).sum(dim=-1),
         )
 
     def _rewards(self, predicted: torch.Tensor) -> torch.Tensor:
@@ -142,12 +145,13 @@ class Dream:
         limit = self.rules.reward_limit
         return predicted.clamp(-limit, limit) if limit else predicted.clone()
 
-    def _terminals(self, logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    def odds_of_end(self, logits: torch.Tensor) -> torch.Tensor:
+        """How likely a dream ends at a step with these logits (n,), by the rules: 0 or 1 where they do not draw."""
         if self.rules.terminal == "sampled":
-            return uniform.to(self.device) < (logits - math.log(self.rules.terminal_weight)).sigmoid()
+            return (logits - math.log(self.rules.terminal_weight)).sigmoid()
         if self.rules.terminal == "threshold":
-            return logits > math.log(self.rules.threshold / (1 - self.rules.threshold))
-        return torch.zeros_like(logits, dtype=torch.bool)
+            return (logits > math.log(self.rules.threshold / (1 - self.rules.threshold))).float()
+        return torch.zeros_like(logits)
 
     @torch.inference_mode()
     def keep(self, lanes: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ rollouts, Tesauro and Galperin 1996, with M in the simulator's place).
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from world_models.models.controller import Population, controller_outputs
-from world_models.models.dream import Dream
 from world_models.types import DoubleArray, FloatArray
 from world_models.utils.seeding import derive_seed
 
@@ -85,25 +84,26 @@ def _actions(driver: DreamDriver, parameters: list[torch.Tensor], held: FloatArr
 def _states(driver: DreamDriver, population: Population, seed: int, count: int, lanes: int) -> tuple[torch.Tensor, int]:
     """[z, h, c] (count, Z + 2 R) on the controller's way through dreams, on which it strays now and then."""
     dream, reach, rng = driver.dream, _reach(driver), np.random.default_rng(derive_seed("stray", seed))
-    seeds = (derive_seed("state", seed, i) for i in range(10**9))
+    seeds = (derive_seed("state", seed, i) for i in itertools.count())
     dream.begin([next(seeds) for _ in range(lanes)])
     parameters = _copies(population, lanes, dream.device)
     left, held = np.zeros(lanes, np.int64), np.zeros((lanes, dream.actions), np.float32)
-    age, steps = np.zeros(lanes, np.int64), 0
+    age = np.zeros(lanes, np.int64)
     found: list[torch.Tensor] = []
-    while sum(len(part) for part in found) < count:
+    for time in itertools.count(1):
         strays = (left <= 0) & (rng.random(lanes) < _STRAY)
         left = np.where(strays, rng.integers(1, _LONGEST + 1, lanes), left - 1)
         held[strays] = reach * rng.integers(-1, 2, (int(strays.sum()), dream.actions))
         step = dream.step(_actions(driver, parameters, np.where((left > 0)[:, None], held, np.nan)))
-        steps += lanes
         age += 1
         over = step.terminals.cpu().numpy() | (age >= driver.recipe.time_limit)
         dream.reset(np.flatnonzero(over).tolist(), [next(seeds) for _ in range(int(over.sum()))])
         age[over], left[over] = 0, 0
-        if steps >= _WARM * lanes and steps // lanes % _APART == 0:
+        if time >= _WARM and time % _APART == 0:
             found.append(dream.inputs.clone())
-    return torch.cat(found)[:count], steps
+        if len(found) * lanes >= count:
+            break
+    return torch.cat(found)[:count], time * lanes
 
 
 def _gains(driver: DreamDriver, population: Population, states: torch.Tensor, seed: int) -> FloatArray:
@@ -122,22 +122,12 @@ def _gains(driver: DreamDriver, population: Population, states: torch.Tensor, se
     for time in range(HORIZONS[-1]):
         step = dream.step(_actions(driver, parameters, held if time < HOLD else None))
         worth += alive * step.rewards
-        alive *= 1 - _odds_of_end(dream, step.logits)
+        alive *= 1 - dream.odds_of_end(step.logits)
         if time + 1 in HORIZONS:
             found.append(worth.clone())
     each = torch.stack(found, -1).reshape(dream.actions, 2, n, len(HORIZONS))
     gains: FloatArray = (each[:, 1] - each[:, 0]).transpose(0, 1).cpu().numpy()
     return gains
-
-
-def _odds_of_end(dream: Dream, logits: torch.Tensor) -> torch.Tensor:
-    """How likely the dream ends at a step by its rules: what it is worth is told without drawing it."""
-    rules = dream.rules
-    if rules.terminal == "sampled":
-        return (logits - math.log(rules.terminal_weight)).sigmoid()
-    if rules.terminal == "threshold":
-        return (logits > math.log(rules.threshold / (1 - rules.threshold))).float()
-    return torch.zeros_like(logits)
 
 
 def joined(parts: Sequence[Consequences]) -> Consequences:

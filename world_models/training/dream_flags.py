@@ -19,9 +19,10 @@ from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, r
 from world_models.training.train_controller import ControllerResult
 from world_models.utils.device import resolve_device
 
-# A preset's settings that are about real episodes, where steps cost something; the last two are of dreams as well where
-# the preset's C is dreamed.
-_OF_REALITY = ("backend", "hopeless", "first_horizon", "max_seconds", "max_samples", "max_env_steps", "phases")
+# A preset's settings that are about real episodes, where steps cost something, and its budgets, which are about them
+# where its C is not dreamed.
+_OF_REALITY = ("backend", "hopeless", "first_horizon", "max_seconds", "max_samples")
+_BUDGETS = ("max_env_steps", "phases")
 _RULES = ("temperature", "deterministic", "terminal", "threshold", "starts", "reward", "reward_limit", "precision")
 
 
@@ -106,7 +107,7 @@ def _learn(args: argparse.Namespace, rules: DreamRules) -> ControllerResult:
     folder = prepare(args.logdir, args.data_dir, args.out, args.seed)
     cell = load_cell(folder)
     spec = env_spec(args.env or environment_of(folder))
-    left_out = _OF_REALITY[:-2] if table.dream else _OF_REALITY
+    left_out = _OF_REALITY if table.dream else _OF_REALITY + _BUDGETS
     config = WMControllerConfig(
         latent_size=cell.latents,
         hidden_size=cell.hiddens,
