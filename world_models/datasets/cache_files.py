@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -33,6 +35,7 @@ Progress = Callable[[int, int], None]
 
 _VERSION = 1
 _COMMIT_EVERY = 64  # files between two writings of the index: what a power cut costs at most
+_READERS = min(8, os.cpu_count() or 1)  # files read at once: to decompress them is most of the work
 PARTS = {
     "observations": "frames.u8",
     "actions": "actions.f32",
@@ -115,7 +118,7 @@ def bring_up_to_date(
 
 
 class _Builder:
-    """Builds one cache; holds one rollout in memory at a time."""
+    """Builds one cache; holds a few rollouts in memory at a time (`_READERS`)."""
 
     def __init__(self, root: Path, folder: Path, progress: Progress | None) -> None:
         self.root = root
@@ -143,8 +146,9 @@ class _Builder:
         with ExitStack() as stack:
             outputs = {part: stack.enter_context(_open_end(self.folder, part, index)) for part in PARTS}
             try:
-                for count, entry in enumerate(new, start=1):
-                    self._add(index, outputs, entry, read_rollout(self.root / entry.name))
+                rollouts = _read_ahead([self.root / entry.name for entry in new])
+                for count, (entry, rollout) in enumerate(zip(new, rollouts, strict=True), start=1):
+                    self._add(index, outputs, entry, rollout)
                     self._tell(len(index.files), len(index.files) + len(new) - count)
                     if count % _COMMIT_EVERY == 0:
                         _commit(self.folder, index, outputs)
@@ -204,6 +208,18 @@ class _Builder:
     def _tell(self, done: int, total: int) -> None:
         if self.progress is not None:
             self.progress(done, total)
+
+
+def _read_ahead(paths: Sequence[Path]) -> Iterator[Rollout]:
+    """The rollouts of these files in their order, some read while the one before them is used."""
+    with ThreadPoolExecutor(_READERS) as readers:
+        waiting: deque[Future[Rollout]] = deque()
+        for path in paths:
+            waiting.append(readers.submit(read_rollout, path))
+            if len(waiting) > _READERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _slice(parts: dict[str, np.memmap[Any, Any]], entry: CachedFile) -> Rollout:

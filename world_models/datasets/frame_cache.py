@@ -59,7 +59,7 @@ class FrameCache:
     ) -> FrameCache:
         """Opens the cache of `data_dir`, making or extending it where files are new or have changed.
 
-        Making it keeps one rollout in memory at a time, and checks every rollout.
+        Making it keeps a few rollouts in memory at a time, and checks every rollout.
 
         Args:
             data_dir: the folder of rollout files.
