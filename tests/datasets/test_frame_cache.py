@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -266,3 +267,22 @@ def test_a_random_frame_costs_far_less_than_opening_its_file(tmp_path: Path) -> 
         cache.gather(rows)
         times.append(time.perf_counter() - start)
     assert min(times) / 32 < 50e-6
+
+
+def test_files_that_are_slow_to_read_keep_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = make_rollouts(tmp_path, [5, 6, 4, 3, 7])
+    held: list[int] = []
+    waiting = threading.Semaphore(0)
+
+    def later_ones_first(path: Path) -> object:
+        if path == files[0]:
+            assert waiting.acquire(timeout=20), "the others are not read while the first one is"
+        elif path == files[2]:
+            waiting.release()
+        held.append(files.index(path))
+        return read_rollout(path)
+
+    monkeypatch.setattr(cache_files, "_READERS", 3)
+    monkeypatch.setattr(cache_files, "read_rollout", later_ones_first)
+    assert_says_what_the_files_say(FrameCache.open(tmp_path), files)
+    assert held.index(2) < held.index(0)
