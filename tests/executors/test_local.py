@@ -1,6 +1,7 @@
 """The same shard inline and in processes; workers that die or fail."""
 
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from world_models.executors import local
 from world_models.executors.base import Job, evaluate, shards
 from world_models.executors.local import InlineExecutor, ProcessExecutor, cpu_count, make_executor
 from world_models.models.controller import Controller, flatten_parameters
+from world_models.rollout.dream_driver import DreamRecipe
 from world_models.rollout.driver import Recipe
 from world_models.types import Episode
 
@@ -137,6 +139,14 @@ def test_a_process_a_core_but_not_more_than_allowed_and_one_runs_inline(monkeypa
     many = make_executor(NOISE, 32)
     assert isinstance(many, ProcessExecutor) and many.workers == 2
     many.close()
+
+
+@pytest.mark.parametrize(("device", "workers"), [("cpu", 2), ("cuda", 1), ("cuda:1", 1)])
+def test_a_gpu_dreams_for_one_process(monkeypatch, device, workers):
+    monkeypatch.setattr(local, "cpu_count", lambda: 2)
+    monkeypatch.setattr(DreamRecipe, "driver", lambda recipe: recipe)  # no GPU is needed to see who would dream
+    monkeypatch.setattr(local, "ProcessExecutor", lambda recipe, workers: SimpleNamespace(workers=workers))
+    assert make_executor(DreamRecipe(STEER, "run", device=device), 32).workers == workers
 
 
 def test_every_driver_gets_one_thread_and_the_lanes_asked_for():

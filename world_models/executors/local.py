@@ -15,6 +15,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
+import torch
+
 from world_models.errors import WorkerError, WorldModelsError
 from world_models.executors.base import AnyDriver, Executor, Job, Progressed
 from world_models.rollout.dream_driver import DreamRecipe
@@ -200,8 +202,10 @@ def cpu_count() -> int:
 def make_executor(recipe: Recipe | DreamRecipe, max_workers: int) -> Executor:
     """A process a core, at most `max_workers`, each with one thread; a single one is this process.
 
-    EnvPool could step on threads of its own, but then one core waits while the other is at V and M.
+    EnvPool could step on threads of its own, but then one core waits while the other is at V and M. A GPU dreams for
+    one process: several would take turns (14 on an H100 dreamed as much, all together, as one).
     """
-    workers = max(1, min(max_workers, cpu_count()))
+    dreams_on_gpu = isinstance(recipe, DreamRecipe) and torch.device(recipe.device).type != "cpu"
+    workers = 1 if dreams_on_gpu else max(1, min(max_workers, cpu_count()))
     recipe = replace(recipe, threads=1)
     return InlineExecutor(recipe) if workers == 1 else ProcessExecutor(recipe, workers)

@@ -64,8 +64,8 @@ def _add_common_flags(parser: argparse.ArgumentParser, temperature: bool = True)
     add("--reward_limit", type=float, default=0.0, metavar="X", help="largest absolute reward of a step (0: none)")
     add("--precision", choices=PRECISIONS, default=rules.precision, help="of M's matrix products (auto)")
     add("--max_steps", type=int, metavar="N", help="of a dream (the environment's)")
-    add("--workers", type=int, metavar="N", help="processes (one a core)")
-    add("--lanes", type=int, default=256, metavar="N", help="dreams of one batch in a worker (256)")
+    add("--workers", type=int, metavar="N", help="processes (one a core; a GPU has one)")
+    add("--lanes", type=int, default=256, metavar="N", help="dreams of one batch in a worker (256; a GPU wants more)")
 
 
 def _add_train_flags(
