@@ -210,9 +210,26 @@ def test_a_phase_searches_along_what_m_foresees_and_goes_on_exactly_where_it_was
     assert asked >= 20 * 4 * 120  # asking M is counted
 
 
-def test_m_cannot_be_asked_what_it_foresees_in_reality(tmp_path: Path):
+def test_in_reality_too_m_is_asked_and_what_it_dreams_for_it_counts_as_no_step(tmp_path: Path):
+    """GOALS: which way the steering pays, M says; the directions lie in the space of the phase that asks."""
+    logdir, plain = (save_dream(tmp_path / name, hand_made(GOALS)) for name in ("asked", "plain"))
+    settings = {"max_env_steps": 60, "components": 2, "whitening_episodes": 2, "max_generations": None}
+    phase = {**FORESEEN, "env_steps": 60}
+    asked = train_controller(config(logdir, **settings, phases=[phase]))
+    bare = train_controller(config(plain, **settings, phases=[{**phase, "foreseen": 0}]))
+    assert asked.env_steps == bare.env_steps
+    further = [load_checkpoint(checkpoint_path(folder, "ctrl"))["space"]["further"] for folder in (logdir, plain)]
+    np.testing.assert_array_equal(further[0][:4], further[1])  # gains and biases
+    assert len(further[0]) == 4 + 2 * 5
+    again = save_dream(tmp_path / "again", hand_made(GOALS))
+    train_controller(config(again, **settings, phases=[phase]))
+    assert_equal(timeless(again)[:2], timeless(logdir)[:2], "history and best")
+
+
+def test_where_m_cannot_be_asked_it_is_said_before_anything_is_driven(tmp_path: Path):
     logdir = save_dream(tmp_path)
-    with pytest.raises(ConfigError, match=r"foreseen=20 in phase 2.*in a dream"):
-        train_controller(config(logdir, max_env_steps=100, phases=[FORESEEN]))
+    starts_path(logdir).unlink()
+    with pytest.raises(DataError, match=r"starts\.npz: there is no such file"):
+        train_controller(config(logdir, max_env_steps=100, components=2, phases=[FORESEEN]))
     with pytest.raises(ConfigError, match=r"foreseen needs a new space: give components"):
-        train(logdir, max_env_steps=100, phases=[{**FORESEEN, "components": 0}])
+        train_controller(config(logdir, max_env_steps=100, phases=[{**FORESEEN, "components": 0}]))

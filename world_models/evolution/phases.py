@@ -37,8 +37,8 @@ class Phase:
             much (`evolution.tracks`).
         components: Of a new space about the best controller, whitened with what that one sees as it drives, and with
             its own gains and biases (`WhitenedSpace.with_gains`); 0: the space stays.
-        foreseen: In a dream, with `components`: states from which M is asked what each action leads to; the space has
-            the directions that tell it as well (`evolution.foreseen`). Asking counts as dreamed steps. 0: it has not.
+        foreseen: With `components`: states from which M is asked what each action leads to; the space has the
+            directions that tell it as well (`evolution.foreseen`). In a dream asking counts as steps. 0: it has not.
         search: "cma-es", or "pgpe" (`evolution.pgpe`), which goes by how much returns differ; a pair of its candidates
             has episodes of its own, so that none are replayed.
     """

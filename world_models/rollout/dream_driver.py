@@ -23,6 +23,7 @@ from world_models.rollout.consequences import Consequences, consequences
 from world_models.types import DoubleArray, Episode, EpisodeResult, IntArray
 from world_models.utils.threads import one_torch_thread
 
+LANES = 256  # dreams of one batch, where nothing else is asked for
 _REASONS = ("", "terminal", "time_limit", "hopeless")
 
 
@@ -33,7 +34,7 @@ class DreamRecipe:
     env_name: str
     logdir: str
     rules: DreamRules = field(default_factory=DreamRules)
-    num_lanes: int = 256
+    num_lanes: int = LANES
     threads: int = 1
     device: str = "cpu"
     time_limit: int = 1000

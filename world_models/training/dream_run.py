@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,16 @@ import torch
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.datasets.dream_starts import DreamStarts, load_starts, starts_path
 from world_models.errors import CheckpointError
-from world_models.evolution.foreseen import foreseen_directions
 from world_models.evolution.parameters import WhitenedSpace
-from world_models.executors.base import Job
 from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_cell
 from world_models.models.mdrnn import MDRNNCell
-from world_models.rollout.consequences import joined
 from world_models.rollout.dream_driver import DreamRecipe
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_run import EvolutionRun
+from world_models.training.foreseen_space import with_foreseen
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
-
-_ASKED_AT_ONCE = 640  # states in a worker's job
 
 
 class DreamRun(EvolutionRun):
@@ -53,19 +50,7 @@ class DreamRun(EvolutionRun):
         super().__init__(config, settings)
 
     def _make_recipe(self) -> DreamRecipe:
-        s = self.settings
-        return DreamRecipe(
-            env_name=self.env_id,
-            logdir=str(self.config.logdir),
-            rules=self.rules,
-            num_lanes=s.num_lanes,
-            device=s.device,
-            time_limit=self.config.time_limit,
-            hidden_layers=s.hidden_layers,
-            use_hidden=s.use_hidden,
-            use_cell=s.use_cell,
-            bias=s.bias,
-        )
+        return self._dream_recipe(self.rules, self.settings.num_lanes)
 
     def _states(self) -> npt.NDArray[np.float32]:
         states = states_of_starts(load_cell(self.config.logdir), load_starts(starts_path(self.config.logdir)))
@@ -79,20 +64,10 @@ class DreamRun(EvolutionRun):
     def _check_phases(self) -> None:
         """Every phase can be dreamed."""
 
-    def _space_about(self, best: DoubleArray, number: int) -> WhitenedSpace:
-        space = super()._space_about(best, number)
-        asked = self.settings.phases[number - 1].foreseen
-        if not asked:
-            return space
-        counts = [min(_ASKED_AT_ONCE, asked - start) for start in range(0, asked, _ASKED_AT_ONCE)]
-        jobs = [
-            Job("consequences", {"seed": self._seed("foreseen", number, i), "count": count, "parameters": best})
-            for i, count in enumerate(counts)
-        ]
-        answers: Any = self.executor.run(jobs)
-        states, gains, steps = joined([part for answer in answers for part in answer])
+    def _asked(self, space: WhitenedSpace, best: DoubleArray, number: int, asked: int) -> WhitenedSpace:
+        wider, steps = with_foreseen(space, self.executor, best, asked, partial(self._seed, "foreseen", number))
         self.state.totals["env_steps"] += steps
-        return space.with_directions(foreseen_directions(states, gains, space.bias))
+        return wider
 
     def _saved(self) -> dict[str, Any] | None:
         """What to go on from; a controller that was evolved otherwise is not overwritten."""

@@ -18,7 +18,7 @@ from world_models.executors.base import evaluate
 from world_models.executors.local import cpu_count, make_executor
 from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_controller, load_mdrnn
-from world_models.rollout.dream_driver import DreamRecipe
+from world_models.rollout.dream_driver import LANES, DreamRecipe
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.dream_run import DreamRun
 from world_models.training.evaluation import figures
@@ -28,8 +28,6 @@ from world_models.types import Episode, EpisodeResult
 from world_models.utils.progress import Progress
 from world_models.utils.run_dir import best_path, load_checkpoint, log_path
 from world_models.utils.versions import versions
-
-_LANES = 256
 
 
 def train_in_dream(config: WMControllerConfig, rules: DreamRules, pessimism: float = 0.0) -> ControllerResult:
@@ -46,7 +44,7 @@ def train_in_dream(config: WMControllerConfig, rules: DreamRules, pessimism: flo
         DataError: the file of starts is missing.
         ConfigError: a setting cannot work.
     """
-    config = WMControllerConfig({**config.to_dict(), "num_lanes": config.extra.get("num_lanes", _LANES)})
+    config = WMControllerConfig({**config.to_dict(), "num_lanes": config.extra.get("num_lanes", LANES)})
     check_pessimism(pessimism)
     load_starts(starts_path(config.logdir))  # refused before anything is started
     return evolve(DreamRun(config, ControllerSettings.from_config(config), rules, pessimism))
@@ -82,7 +80,7 @@ def evaluate_dream(
     env_name: str | None = None,
     time_limit: int | None = None,
     workers: int | None = None,
-    num_lanes: int = _LANES,
+    num_lanes: int = LANES,
     display: bool = True,
 ) -> dict[str, Any]:
     """The virtual score: mean, standard deviation and every return of the run's C in dreams of named seeds."""

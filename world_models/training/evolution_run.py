@@ -5,26 +5,30 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
+from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.envs.registry import canonical_id
-from world_models.errors import CheckpointError, ConfigError
+from world_models.errors import CheckpointError
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace, space_from_state_dict
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.controller import flatten_parameters, load_parameters
+from world_models.models.dream_rules import DreamRules
 from world_models.report.episode import film
-from world_models.rollout.dream_driver import DreamRecipe
+from world_models.rollout.dream_driver import LANES, DreamRecipe
 from world_models.rollout.driver import Recipe, choose_backend
 from world_models.rollout.population import neighbours
 from world_models.training.budget import Budget
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_setup import driving_space, first_mean, fit_space, make_template
 from world_models.training.evolution_state import EvolutionState
+from world_models.training.foreseen_space import with_foreseen
 from world_models.training.warm_start import warm_space
 from world_models.training.whitening import states_of_driving, states_of_noise
 from world_models.types import DoubleArray, Episode, EpisodeResult
@@ -71,11 +75,8 @@ class EvolutionRun:
         self.executor = make_executor(self.recipe, config.max_workers)
 
     def _check_phases(self) -> None:
-        for number, phase in enumerate(self.settings.phases, 2):
-            if phase.foreseen:
-                raise ConfigError(
-                    f"phases has foreseen={phase.foreseen} in phase {number}: M is asked that in a dream; leave it out"
-                )
+        if any(phase.foreseen for phase in self.settings.phases):
+            load_starts(starts_path(self.config.logdir))  # where M is asked: refused before anything is started
 
     def _make_recipe(self) -> Recipe | DreamRecipe:
         backend = choose_backend(self.env_id, self.settings.backend)
@@ -91,6 +92,21 @@ class EvolutionRun:
             use_hidden=self.settings.use_hidden,
             use_cell=self.settings.use_cell,
             bias=self.settings.bias,
+        )
+
+    def _dream_recipe(self, rules: DreamRules, lanes: int) -> DreamRecipe:
+        s = self.settings
+        return DreamRecipe(
+            env_name=self.env_id,
+            logdir=str(self.config.logdir),
+            rules=rules,
+            num_lanes=lanes,
+            device=s.device,
+            time_limit=self.config.time_limit,
+            hidden_layers=s.hidden_layers,
+            use_hidden=s.use_hidden,
+            use_cell=s.use_cell,
+            bias=s.bias,
         )
 
     def _make_space(self) -> Space:
@@ -219,8 +235,18 @@ class EvolutionRun:
         now.begin_phase(number, now.best_point, now.generation)
 
     def _space_about(self, best: DoubleArray, number: int) -> WhitenedSpace:
-        wanted = replace(self.settings, components=self.settings.phases[number - 1].components)
-        return fit_space(self._states_about(best, number), wanted, self.template, best).with_gains()
+        phase = self.settings.phases[number - 1]
+        wanted = replace(self.settings, components=phase.components)
+        space = fit_space(self._states_about(best, number), wanted, self.template, best).with_gains()
+        return self._asked(space, best, number, phase.foreseen) if phase.foreseen else space
+
+    def _asked(self, space: WhitenedSpace, best: DoubleArray, number: int, asked: int) -> WhitenedSpace:
+        """The space with the directions that M foresees to matter; what is dreamed for it counts as no step."""
+        dreamers = make_executor(self._dream_recipe(DreamRules(), LANES), self.config.max_workers)
+        try:
+            return with_foreseen(space, dreamers, best, asked, partial(self._seed, "foreseen", number))[0]
+        finally:
+            dreamers.close()
 
     def _states_about(self, best: DoubleArray, number: int) -> npt.NDArray[np.float32]:
         """What the best controller's neighbours see as they drive (n, D)."""
