@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from world_models.executors.local import cpu_count
 from world_models.training.evaluation import versions
+from world_models.utils.threads import cpu_count
 
 Case = Callable[[], float]
 """Runs once and gives its rate, in the benchmark's unit."""

@@ -14,7 +14,7 @@ from benchmarks.common import interleaved, rate_of, report
 from benchmarks.networks import ACTIONS, GAUSSIANS, HIDDENS, LATENTS, controllers, save_networks
 from world_models.datasets.dream_starts import DreamStarts, save_starts, starts_path
 from world_models.executors.base import Executor, evaluate
-from world_models.executors.local import cpu_count, make_executor
+from world_models.executors.local import make_executor
 from world_models.models.dream_rules import DreamRules
 from world_models.models.mdrnn import MDRNN, MDRNNCell
 from world_models.rollout.dream_driver import DreamDriver, DreamRecipe
@@ -22,7 +22,7 @@ from world_models.rollout.driver import Recipe
 from world_models.types import Episode
 from world_models.utils.precision import fast_precision
 from world_models.utils.run_dir import best_path, save_checkpoint
-from world_models.utils.threads import one_torch_thread
+from world_models.utils.threads import cpu_count, one_torch_thread
 
 LANES, STEPS, CANDIDATES = 256, 200, 16
 REAL_LANES, REAL_STEPS = 16, 60

@@ -10,9 +10,10 @@ from benchmarks.literal_loop import literal_rate
 from benchmarks.networks import controllers, save_networks
 from benchmarks.raw_envpool import raw_rate
 from world_models.executors.base import evaluate
-from world_models.executors.local import cpu_count, make_executor
+from world_models.executors.local import make_executor
 from world_models.rollout.driver import Recipe
 from world_models.types import Episode
+from world_models.utils.threads import cpu_count
 
 CANDIDATES, STEPS, LITERAL_STEPS = 32, 150, 60
 

@@ -14,11 +14,12 @@ from tests.small_runs import HIDDENS, LATENTS, save_run
 from world_models.errors import CheckpointError, WorkerError
 from world_models.executors import local
 from world_models.executors.base import Job, evaluate, shards
-from world_models.executors.local import InlineExecutor, ProcessExecutor, cpu_count, make_executor
+from world_models.executors.local import InlineExecutor, ProcessExecutor, make_executor
 from world_models.models.controller import Controller, flatten_parameters
 from world_models.rollout.dream_driver import DreamRecipe
 from world_models.rollout.driver import Recipe
 from world_models.types import Episode
+from world_models.utils.threads import cpu_count
 
 NOISE = Recipe(STEER, policy="uniform", num_lanes=2, time_limit=6)
 

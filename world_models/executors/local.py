@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 import sys
 import traceback
@@ -23,6 +22,7 @@ from world_models.rollout.dream_driver import DreamRecipe
 from world_models.rollout.driver import Recipe
 from world_models.types import EpisodeResult
 from world_models.utils.interrupts import deaf_children
+from world_models.utils.threads import cpu_count
 
 
 class InlineExecutor:
@@ -194,16 +194,11 @@ def _run_jobs(pipe: Connection, recipe: Recipe | DreamRecipe, at_the_end: contex
             return
 
 
-def cpu_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def make_executor(recipe: Recipe | DreamRecipe, max_workers: int) -> Executor:
     """A process a core, at most `max_workers`, each with one thread; a single one is this process.
 
     EnvPool could step on threads of its own, but then one core waits while the other is at V and M. A GPU dreams for
-    one process: several would take turns (14 on an H100 dreamed as much, all together, as one).
+    one process: several would take turns (14 on an H100 dreamed about as much, all together, as one).
     """
     dreams_on_gpu = isinstance(recipe, DreamRecipe) and torch.device(recipe.device).type != "cpu"
     workers = 1 if dreams_on_gpu else max(1, min(max_workers, cpu_count()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 
 import gymnasium
@@ -14,6 +13,7 @@ from world_models.envs.registry import canonical_id
 from world_models.rollout.driver import Driver, Recipe
 from world_models.rollout.loop import Transition
 from world_models.types import DoubleArray, Episode, EpisodeResult, FloatArray, Rollout, UInt8Array
+from world_models.utils.threads import cpu_count
 
 _TALLEST = 288  # a taller frame is made smaller as it comes: a thousand of 400x600 would take 720 MB
 _USUAL_FPS = 30.0
@@ -48,7 +48,7 @@ def film(
         candidate: C's parameters (P,); by default the recipe's own.
         time_limit: Steps at most; by default the recipe's.
     """
-    driver = Driver(replace(recipe, num_lanes=1, threads=os.cpu_count() or 1))
+    driver = Driver(replace(recipe, num_lanes=1, threads=cpu_count()))
     reel = _Reel(driver.lanes.spec.rows)
     try:
         episodes, candidates = [Episode(0, seed)], None if candidate is None else candidate[None]

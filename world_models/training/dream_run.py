@@ -61,9 +61,6 @@ class DreamRun(EvolutionRun):
     def _states_about(self, best: DoubleArray, number: int) -> npt.NDArray[np.float32]:
         return self._states()  # real ones: what is seen in a dream is M's own
 
-    def _check_phases(self) -> None:
-        """Every phase can be dreamed."""
-
     def _asked(self, space: WhitenedSpace, best: DoubleArray, number: int, asked: int) -> WhitenedSpace:
         wider, steps = with_foreseen(space, self.executor, best, asked, partial(self._seed, "foreseen", number))
         self.state.totals["env_steps"] += steps

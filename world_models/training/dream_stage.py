@@ -15,7 +15,7 @@ from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.envs.registry import env_spec
 from world_models.errors import ConfigError, DataError
 from world_models.executors.base import evaluate
-from world_models.executors.local import cpu_count, make_executor
+from world_models.executors.local import make_executor
 from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_controller, load_mdrnn
 from world_models.rollout.dream_driver import LANES, DreamRecipe
@@ -27,6 +27,7 @@ from world_models.training.train_controller import ControllerResult, evolve
 from world_models.types import Episode, EpisodeResult
 from world_models.utils.progress import Progress
 from world_models.utils.run_dir import best_path, load_checkpoint, log_path
+from world_models.utils.threads import cpu_count
 from world_models.utils.versions import versions
 
 

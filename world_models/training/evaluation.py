@@ -13,11 +13,12 @@ import numpy as np
 from world_models.envs.registry import env_spec
 from world_models.errors import ConfigError
 from world_models.executors.base import evaluate
-from world_models.executors.local import cpu_count, make_executor
+from world_models.executors.local import make_executor
 from world_models.models.load import load_controller
 from world_models.rollout.driver import Recipe, choose_backend
 from world_models.types import Episode, EpisodeResult
 from world_models.utils.progress import Progress
+from world_models.utils.threads import cpu_count
 from world_models.utils.versions import versions
 
 EVALUATION_SEED = 10_000  # Gymnasium seeds from here on are for scores alone

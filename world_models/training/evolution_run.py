@@ -1,4 +1,4 @@
-"""One run of evolution: candidates driven, told, re-evaluated; its budgets and its files."""
+"""One run of evolution: candidates driven, told, re-evaluated."""
 
 from __future__ import annotations
 

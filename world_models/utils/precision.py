@@ -26,6 +26,6 @@ def _cpu_has_bf16() -> bool:
     except OSError:
         return False
     flags = next((set(line.split()) for line in first if line.startswith("flags")), set())
-    # Intel's processors after Cooper Lake do AVX-512's bf16 at half the rate of float32 (measured on Emerald Rapids
-    # with AMX masked, as virtual machines have it: 83 GFLOP/s against 155); bf16 is for AMX there.
+    # Intel's bf16 is for AMX: of AVX-512's an Emerald Rapids whose AMX was masked, as in some virtual machines, did
+    # half as much as of float32. Other processors of Intel's were not measured.
     return "amx_bf16" in flags or ("avx512_bf16" in flags and any("AuthenticAMD" in line for line in first))

@@ -1,11 +1,17 @@
-"""PyTorch's threads, where several processes share the cores."""
+"""The cores of this process, and PyTorch's threads where several processes share them."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
+
+
+def cpu_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
