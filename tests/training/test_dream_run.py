@@ -20,7 +20,8 @@ from world_models.errors import CheckpointError, ConfigError, DataError
 from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_controller
 from world_models.models.mdrnn import MDRNNCell
-from world_models.training import evolution_run
+from world_models.rollout.policy_gradient import GradientRules
+from world_models.training import dream_run, evolution_run
 from world_models.training.dream_run import states_of_starts
 from world_models.training.dream_stage import evaluate_dream, prepare, train_in_dream
 from world_models.training.train_controller import ControllerResult, train_controller
@@ -233,3 +234,56 @@ def test_where_m_cannot_be_asked_it_is_said_before_anything_is_driven(tmp_path: 
         train_controller(config(logdir, max_env_steps=100, components=2, phases=[FORESEEN]))
     with pytest.raises(ConfigError, match=r"foreseen needs a new space: give components"):
         train_controller(config(logdir, max_env_steps=100, phases=[{**FORESEEN, "components": 0}]))
+
+
+GRADIENT = {"components": 2, "gradient_steps": 40_000, "sigma": 0.1, "pop_size": 4, "samples": 2, "env_steps": 12_000}
+
+
+def test_a_phase_begins_where_the_gradient_leads_and_goes_on_exactly_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rules = GradientRules(steps=8, discount=0.5, noise=0.2, rate=5e-3, batch=256)
+    monkeypatch.setattr("world_models.rollout.dream_ascent.GradientRules", lambda: rules)
+    settings = {"max_env_steps": 100, "phases": [GRADIENT], "eval_every": 10, "num_lanes": 32, "choice_episodes": 4}
+    folders = [save_dream(tmp_path / name, hand_made(GOALS, steepness=1.0)) for name in ("whole", "stopped")]
+    whole = train(folders[0], max_generations=4, **settings)
+    told = [record for record in whole.history if "after_gradient" in record]
+    assert len(told) == 1 and told[0]["after_gradient"] > told[0]["before_gradient"] + 0.5
+    assert told[0]["env_steps"] >= 40_000 and whole.best_return >= told[0]["after_gradient"]
+    real, climbs = dream_run.ascend, []
+
+    def interrupted(*args, **more):
+        climbs.append(0)
+        if len(climbs) == 1:
+            raise KeyboardInterrupt
+        return real(*args, **more)
+
+    monkeypatch.setattr(dream_run, "ascend", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(folders[1], max_generations=4, **settings)
+    train(folders[1], max_generations=4, **settings)
+    one, other = (list(timeless(folder)) for folder in folders)
+    for payload in (one[2], other[2]):
+        del payload["samples"]  # F, where this M's dreams do not differ: not a number
+    assert_equal(other, one, "the run")
+
+
+def test_where_the_gradient_leads_to_nothing_better_c_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def astray(driver, seed, steps, best, progressed):
+        return best + 100.0, steps
+
+    monkeypatch.setattr(dream_run, "ascend", astray)
+    logdir = save_dream(tmp_path, hand_made(GOALS, steepness=1.0))
+    phase = {**GRADIENT, "gradient_steps": 1}
+    result = train(logdir, max_env_steps=100, phases=[phase], max_generations=2, eval_every=10)
+    told = result.history[0] if "after_gradient" in result.history[0] else result.history[1]
+    assert told["after_gradient"] < told["before_gradient"]
+    assert float(np.abs(np.asarray(load_checkpoint(checkpoint_path(logdir, "ctrl"))["space"]["offset"])).max()) < 50
+
+
+def test_the_gradient_is_of_dreams_and_of_a_new_space(tmp_path: Path):
+    logdir = save_dream(tmp_path)
+    with pytest.raises(ConfigError, match="the gradient is of dreams"):
+        train_controller(config(logdir, max_env_steps=100, phases=[GRADIENT]))
+    with pytest.raises(ConfigError, match="gradient_steps needs a new space: give components"):
+        train(logdir, max_env_steps=100, phases=[{**GRADIENT, "components": 0}])

@@ -39,6 +39,9 @@ class Phase:
             its own gains and biases (`WhitenedSpace.with_gains`); 0: the space stays.
         foreseen: With `components`: states from which M is asked what each action leads to; the space has the
             directions that tell it as well (`evolution.foreseen`). In a dream asking counts as steps. 0: it has not.
+        gradient_steps: In a dream, with `components`: before the phase C goes up the gradient of what it earns there
+            for so many dreamed steps (`rollout.policy_gradient`), and the phase searches about where it comes to, if
+            that is better; 0: it does not.
         search: "cma-es", or "pgpe" (`evolution.pgpe`), which goes by how much returns differ; a pair of its candidates
             has episodes of its own, so that none are replayed.
     """
@@ -51,6 +54,7 @@ class Phase:
     replayed: float = 0.0
     components: int = 0
     foreseen: int = 0
+    gradient_steps: int = 0
     search: str = "cma-es"
 
     @classmethod
@@ -70,8 +74,9 @@ class Phase:
                 f"phases has {values!r}: search pgpe drives pairs of candidates, each on episodes of its own; give an "
                 "even pop_size, and no replayed"
             )
-        if values.get("foreseen") and not values.get("components"):
-            raise ConfigError(f"phases has {values!r}: foreseen needs a new space: give components")
+        for name in ("foreseen", "gradient_steps"):
+            if values.get(name) and not values.get("components"):
+                raise ConfigError(f"phases has {values!r}: {name} needs a new space: give components")
         floats = {name: float(values[name]) for name in _SHARES | {"sigma"} if name in values}
         return cls(**{**values, **floats})
 
@@ -83,7 +88,7 @@ def _check(name: str, value: Any) -> None:
         return
     least, most = {"pop_size": 2}.get(name, 0), 1 if name in _SHARES else math.inf
     kind = int | float if name in _SHARES | {"sigma"} else int
-    zero = value == 0 and name not in {"replayed", "components", "foreseen"}
+    zero = value == 0 and name not in {"replayed", "components", "foreseen", "gradient_steps"}
     if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most or zero:
         limit = ", at most 1" if name in _SHARES else ", pop_size at least 2"
         raise ConfigError(f"phases has {name}={value!r}: it must be a number above 0{limit}")

@@ -18,12 +18,14 @@ from world_models.evolution.parameters import WhitenedSpace
 from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_cell
 from world_models.models.mdrnn import MDRNNCell
+from world_models.rollout.dream_ascent import ascend
 from world_models.rollout.dream_driver import DreamRecipe
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_run import EvolutionRun
 from world_models.training.foreseen_space import with_foreseen
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
+from world_models.utils.progress import Progress
 
 
 class DreamRun(EvolutionRun):
@@ -65,6 +67,31 @@ class DreamRun(EvolutionRun):
         wider, steps = with_foreseen(space, self.executor, best, asked, partial(self._seed, "foreseen", number))
         self.state.totals["env_steps"] += steps
         return wider
+
+    def _ascended(self, best: DoubleArray, number: int) -> tuple[DoubleArray, dict[str, Any]]:
+        """`best`, or where the gradient leads to from it, whichever is worth more in dreams that neither has seen."""
+        steps = self.settings.phases[number - 1].gradient_steps
+        if not steps:
+            return best, {}
+        both = np.stack([best, self._higher(best, number, steps)])
+        count = self.settings.choice_episodes or self.settings.eval_episodes
+        before, after = self._returns_of(both, "ascent", count, number).mean(1).tolist()
+        if after > before:
+            self.state.best_return = after
+            self._write_best(both[1])
+        return both[int(after > before)], {"before_gradient": before, "after_gradient": after}
+
+    def _higher(self, best: DoubleArray, number: int, steps: int) -> DoubleArray:
+        assert isinstance(self.recipe, DreamRecipe)
+        with Progress("C's gradient", steps, "step", enabled=self.config.display) as progress:
+
+            def progressed(done: int, reward: float) -> None:
+                progress.update(done - progress.done, reward=round(reward, 4))
+
+            seed = self._seed("ascent", number)
+            higher, dreamed = ascend(self.recipe.driver(), seed, steps, best, progressed=progressed)
+        self.state.totals["env_steps"] += dreamed
+        return higher
 
     def _saved(self) -> dict[str, Any] | None:
         """What to go on from; a controller that was evolved otherwise is not overwritten."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.envs.registry import canonical_id
-from world_models.errors import CheckpointError
+from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.parameters import PlainSpace, Space, space_from_state_dict
 from world_models.models.controller import flatten_parameters, load_parameters
 from world_models.models.dream_rules import DreamRules
@@ -61,6 +61,11 @@ class EvolutionBasis:
     def _check_phases(self) -> None:
         if any(phase.foreseen for phase in self.settings.phases):
             load_starts(starts_path(self.config.logdir))  # where M is asked: refused before anything is started
+        if any(phase.gradient_steps for phase in self.settings.phases) and self.trained_in != "dream":
+            raise ConfigError(
+                "phases has gradient_steps, and C is evolved in reality: the gradient is of dreams; leave it out, or "
+                "evolve in the dream (world-models dream train)."
+            )
 
     def _make_recipe(self) -> Recipe | DreamRecipe:
         backend = choose_backend(self.env_id, self.settings.backend)

@@ -84,7 +84,7 @@ class EvolutionRun(EvolutionBasis):
             decisive = bool(self.settings.choice_episodes) and (phase_over or self._over())
             record |= self._choose(leader) if decisive else self._re_evaluate(leader)
         if phase_over and not now.last_phase:
-            self._next_phase()
+            record |= self._next_phase()
         now.seconds = time.monotonic() - began
         record |= {**now.totals, "seconds": round(now.seconds, 3)}
         now.history.append(record)
@@ -92,14 +92,21 @@ class EvolutionRun(EvolutionBasis):
         self.log.write(record)
         return record
 
-    def _next_phase(self) -> None:
-        """From the best point, in a new space where the phase wants one."""
+    def _next_phase(self) -> dict[str, Any]:
+        """From the best point, in a new space where the phase wants one; what the log says of it."""
         now, s = self.state, self.settings
         number = now.phase + 1
+        told: dict[str, Any] = {}
         if s.phases[number - 1].components:
-            now.space = self._space_about(now.space.to_parameters(now.best_point), number)
+            best, told = self._ascended(now.space.to_parameters(now.best_point), number)
+            now.space = self._space_about(best, number)
             now.best_point = np.zeros(now.space.size)
         now.begin_phase(number, now.best_point, now.generation)
+        return told
+
+    def _ascended(self, best: DoubleArray, number: int) -> tuple[DoubleArray, dict[str, Any]]:
+        """Where a phase begins: at the best controller (P,), or up the gradient from it where the run has one."""
+        return best, {}
 
     def _space_about(self, best: DoubleArray, number: int) -> WhitenedSpace:
         phase = self.settings.phases[number - 1]
@@ -187,7 +194,7 @@ class EvolutionRun(EvolutionBasis):
         """
         now = self.state
         points = np.stack([now.search.mean, leader, now.means.average])
-        returns = self._returns_of(points, "re-evaluation", self.settings.eval_episodes)
+        returns = self._returns_of(now.space.to_parameters(points), "re-evaluation", self.settings.eval_episodes)
         self._keep_best(points, returns)
         return self._told(returns)
 
@@ -198,27 +205,29 @@ class EvolutionRun(EvolutionBasis):
         """
         now = self.state
         points = np.stack([now.search.mean, leader, now.means.average, now.best_point])
-        returns = self._returns_of(points, "choice", self.settings.choice_episodes, now.phase)
+        parameters, count = now.space.to_parameters(points), self.settings.choice_episodes
+        returns = self._returns_of(parameters, "choice", count, now.phase)
         now.best_return = -np.inf
         self._keep_best(points, returns)
         return self._told(returns) | {"eval_best": float(returns[3].mean())}
 
-    def _returns_of(self, points: DoubleArray, purpose: str, count: int, *parts: int) -> DoubleArray:
-        """Returns (K, count) of K points, to the end of each episode."""
+    def _returns_of(self, parameters: DoubleArray, purpose: str, count: int, *parts: int) -> DoubleArray:
+        """Returns (K, count) of K controllers (K, P), to the end of each episode."""
         seeds = [self._seed(purpose, *parts, i) for i in range(count)]
-        episodes = [Episode(k, seed) for k in range(len(points)) for seed in seeds]
-        parameters = self.state.space.to_parameters(points)
+        episodes = [Episode(k, seed) for k in range(len(parameters)) for seed in seeds]
         results = self._drive(episodes, parameters, self.config.time_limit, None)
         self._film(parameters[0], seeds[0])
-        return np.array([r.episode_return for r in results]).reshape(len(points), -1)
+        return np.array([r.episode_return for r in results]).reshape(len(parameters), -1)
 
     def _keep_best(self, points: DoubleArray, returns: DoubleArray) -> None:
         means, now = returns.mean(1), self.state
         first = int(means.argmax())
         if means[first] > now.best_return:
             now.best_return, now.best_point = float(means[first]), points[first]
-            facts = self._facts(now.space.to_parameters(points[first]))
-            run_dir.save_checkpoint(self.best_path, facts | {"return_mean": now.best_return})
+            self._write_best(now.space.to_parameters(points[first]))
+
+    def _write_best(self, parameters: DoubleArray) -> None:
+        run_dir.save_checkpoint(self.best_path, self._facts(parameters) | {"return_mean": self.state.best_return})
 
     def _told(self, returns: DoubleArray) -> dict[str, Any]:
         mean, leader, average = (float(each.mean()) for each in returns[:3])

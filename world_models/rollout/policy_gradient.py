@@ -1,0 +1,193 @@
+"""The gradient of what a linear C earns, step by step: an actor and a critic (PPO, Schulman et al. 2017).
+
+Evolution knows of an episode only what it was worth in the end. Here a critic learns what is still to come from each
+state [z, h, c], and a step of C counts by how much better than expected what followed was (generalized advantages,
+Schulman et al. 2016). What comes out is C's flat parameters; the critic is thrown away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from world_models.types import DoubleArray
+
+_LEAST_SPREAD = 1e-3  # an entry that never varies says nothing, whatever it is divided by
+_LARGEST = 5.0  # standard deviations beyond which an advantage counts as that many
+
+
+@dataclass(frozen=True)
+class GradientRules:
+    """How to learn.
+
+    Attributes:
+        steps: Of each lane between two updates.
+        discount, trace: gamma and lambda of the advantages; gamma sees some 1 / (1 - gamma) steps ahead.
+        noise: Standard deviation of what is added to C's outputs, in theirs over the first states.
+        passes, batch: Over the experience of an update, and of how many of its steps each gradient is.
+        rate, critic_rate: Adam's; of C's weights with inputs and outputs scaled to a spread of 1, and of the critic.
+        clip: How far the odds of an output may change in one update before its gradient is cut off.
+    """
+
+    steps: int = 64
+    discount: float = 0.995
+    trace: float = 0.95
+    noise: float = 0.5
+    passes: int = 3
+    batch: int = 4096
+    rate: float = 3e-4
+    critic_rate: float = 1e-3
+    clip: float = 0.2
+
+
+class Experience(NamedTuple):
+    """T steps of L lanes.
+
+    `states` (T + 1, L, D) are what C sees before each step and after the last, `outputs` (T, L, A) what was done,
+    before squashing; (T, L) are `rewards`, `ended` (the task was over after the step) and `cut` (it was not, but the
+    episode was). After either of these a lane's next state is another episode's first.
+    """
+
+    states: torch.Tensor
+    outputs: torch.Tensor
+    rewards: torch.Tensor
+    ended: torch.Tensor
+    cut: torch.Tensor
+
+
+def advantages(
+    experience: Experience, values: torch.Tensor, discount: float, trace: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(T, L) each: by how much what followed a step was better than expected, and what the critic should have said.
+
+    Args:
+        experience: Its rewards count (1 - discount) times, so that values are discounted means of a step's reward.
+        values: (T + 1, L), what the critic says. Where an episode was cut nobody saw what would have come: the
+            critic's word on the state before stands for it.
+        discount, trace: See `GradientRules`.
+    """
+    ended, cut = experience.ended.to(values), experience.cut.to(values)
+    ahead = torch.where(experience.cut, values[:-1], values[1:] * (1 - ended))
+    surprise = (1 - discount) * experience.rewards + discount * ahead - values[:-1]
+    passed_on = discount * trace * (1 - ended) * (1 - cut)
+    found, total = torch.zeros_like(surprise), torch.zeros_like(surprise[0])
+    for t in reversed(range(len(surprise))):
+        total = surprise[t] + passed_on[t] * total
+        found[t] = total
+    return found, found + values[:-1]
+
+
+class PolicyGradient:
+    """A linear C that is learned from its own steps.
+
+    Args:
+        parameters: C's, flat (P,), as `flatten_parameters` gives them.
+        states: What it sees (n, D), which says how its inputs and outputs are scaled.
+        actions: A.
+        bias: Whether C has one.
+        seed: Of the noise, the critic's weights and the batches.
+        rules: See there.
+    """
+
+    def __init__(
+        self,
+        parameters: DoubleArray,
+        states: torch.Tensor,
+        actions: int,
+        bias: bool,
+        seed: int,
+        rules: GradientRules | None = None,
+    ) -> None:
+        self.rules, self._bias = rules or GradientRules(), bias
+        self._generator = torch.Generator().manual_seed(seed)
+        size, device = states.shape[1], states.device
+        weight = torch.from_numpy(parameters[: actions * size].reshape(actions, size).copy()).to(device)
+        shift = torch.from_numpy(parameters[actions * size :].copy()).to(device) if bias else weight.new_zeros(actions)
+        self._center = states.double().mean(0) if bias else weight.new_zeros(size)
+        self._spread = states.double().std(0) + _LEAST_SPREAD
+        outputs = (states.double() @ weight.T).std(0)
+        self._unit = torch.where(outputs > _LEAST_SPREAD, outputs, torch.ones_like(outputs))
+        at_center = (shift + weight @ self._center) / self._unit
+        self._weight = nn.Parameter((weight * self._spread / self._unit[:, None]).float())
+        self._shift = nn.Parameter(at_center.float(), requires_grad=bias)
+        self._critic = self._make_critic(size).to(device)
+        own = [self._weight, self._shift] if bias else [self._weight]
+        self._optimizer = torch.optim.Adam(
+            [
+                {"params": own, "lr": self.rules.rate},
+                {"params": list(self._critic.parameters()), "lr": self.rules.critic_rate},
+            ]
+        )
+        self._scale = self._center.float(), self._spread.float(), self._unit.float()
+
+    def _make_critic(self, size: int) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((size, 128), (128, 128), (128, 1)):
+            layer = nn.Linear(inputs, outputs)
+            with torch.no_grad():
+                for p in (layer.weight, layer.bias):
+                    p.uniform_(-(inputs**-0.5), inputs**-0.5, generator=self._generator)
+            layers += [layer, nn.Tanh()]
+        return nn.Sequential(*layers[:-1])
+
+    @property
+    def parameters(self) -> DoubleArray:
+        """C's as they are now, flat (P,)."""
+        weight = self._weight.detach().double() * self._unit[:, None] / self._spread
+        parts = [weight.ravel()]
+        if self._bias:
+            parts.append(self._shift.detach().double() * self._unit - weight @ self._center)
+        flat: DoubleArray = torch.cat(parts).cpu().numpy()
+        return flat
+
+    def _scaled(self, states: torch.Tensor) -> torch.Tensor:
+        center, spread, _ = self._scale
+        return (states - center) / spread
+
+    def _means(self, scaled: torch.Tensor) -> torch.Tensor:
+        return scaled @ self._weight.T + self._shift  # in units
+
+    @torch.no_grad()
+    def act(self, states: torch.Tensor) -> torch.Tensor:
+        """C's outputs (L, A) for states (L, D), with noise."""
+        means = self._means(self._scaled(states))
+        noise = torch.randn(means.shape, generator=self._generator).to(means.device)
+        return (means + self.rules.noise * noise) * self._scale[2]
+
+    def learn(self, experience: Experience, critic_alone: bool = False) -> None:
+        """One update: C moves up the gradient, the critic towards what came; `critic_alone`: C stays."""
+        rules = self.rules
+        steps, lanes, actions = experience.outputs.shape
+        scaled = self._scaled(experience.states)
+        with torch.no_grad():
+            values = self._critic(scaled)[..., 0]
+            better, wanted = advantages(experience, values, rules.discount, rules.trace)
+            better = (better - better.mean()) / (better.std() + 1e-8)
+            better, wanted = better.clamp(-_LARGEST, _LARGEST).reshape(-1), wanted.reshape(-1)
+            done = (experience.outputs / self._scale[2]).reshape(-1, actions)
+            seen = scaled[:-1].reshape(steps * lanes, -1)
+            before = self._log_odds(seen, done)
+        for _ in range(rules.passes):
+            order = torch.randperm(len(seen), generator=self._generator).to(seen.device)
+            for rows in torch.split(order, rules.batch):
+                loss = (self._critic(seen[rows])[:, 0] - wanted[rows]).square().mean()
+                if not critic_alone:
+                    loss = loss + self._objective(seen[rows], done[rows], before[rows], better[rows])
+                self._optimizer.zero_grad()
+                loss.backward()
+                self._optimizer.step()
+
+    def _log_odds(self, scaled: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
+        """Log-density of outputs, but for a constant: (n,)."""
+        return -0.5 * ((done - self._means(scaled)) / self.rules.noise).square().sum(-1)
+
+    def _objective(
+        self, scaled: torch.Tensor, done: torch.Tensor, before: torch.Tensor, better: torch.Tensor
+    ) -> torch.Tensor:
+        """PPO's clipped one, to be made small."""
+        ratio = (self._log_odds(scaled, done) - before).exp()
+        held = ratio.clamp(1 - self.rules.clip, 1 + self.rules.clip)
+        return -torch.min(ratio * better, held * better).mean()
