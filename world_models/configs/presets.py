@@ -164,10 +164,18 @@ def _dreamt(rollouts: int, keep: bool) -> Preset:
     )
 
 
-# TakeCover's C, where a search is over in a few generations of principal components: they hardly see fireballs. Then M
-# is asked what going left or right leads to, and the search goes on in the directions that tell it, asked anew as
-# the player gets better.
-_FORESEEN = {"components": 16, "foreseen": 6400, "sigma": 0.25, "pop_size": 32, "samples": 16, "env_steps": 5_000_000}
+# TakeCover's C, where a search is over in a few generations of principal components: they hardly see fireballs. So C
+# goes up the gradient first; then M is asked what going left or right leads to, and the search goes on in the directions
+# that tell it.
+_FORESEEN = {
+    "components": 16,
+    "foreseen": 6400,
+    "gradient_steps": 4_000_000,
+    "sigma": 0.25,
+    "pop_size": 32,
+    "samples": 16,
+    "env_steps": 7_500_000,
+}
 
 
 def _played(rollouts: int, phases: int) -> Preset:
@@ -247,13 +255,13 @@ PRESETS: dict[str, Preset] = {
             "components": 32,
             "sigma": 0.2,
             "max_env_steps": 1_500_000,
-            "phases": [_FORESEEN] * 3,
+            "phases": [_FORESEEN] * 2,
             "eval_every": 5,
             "eval_episodes": 128,
             "choice_episodes": 256,
         },
         dream={"temperature": 1.15, "reward": "survival", "terminal": "sampled"},
-        rounds=(_played(4300, 3),),
+        rounds=(_played(4300, 2),),
     ),
     # Ha & Schmidhuber 2018, appendix A: 10,000 rollouts, one epoch of V, twenty of M, 64 candidates of 16
     # episodes, in C's own 867 parameters.
