@@ -38,13 +38,13 @@ def size(use_cell: bool = False, bias: bool = True) -> int:
 def test_c_comes_nearer_to_the_best_action_that_m_knows(tmp_path: Path):
     dream, start = driver(tmp_path, hand_made(GOALS, steepness=1.0)), np.zeros(size())
     rules = GradientRules(steps=TIME_LIMIT, discount=0.5, noise=0.2, rate=5e-3, batch=256)
-    told: list[tuple[int, float]] = []
+    told: list[tuple[int, float, float]] = []
     flat, dreamed = ascend(dream, 0, 100_000, start, rules, lambda *update: told.append(update))
     best = TIME_LIMIT * best_reward(GOALS, steepness=1.0)
     assert worth(dream, start) < 0.7 * best < 0.93 * best < worth(dream, flat)
-    steps = [each for each, _ in told]
+    steps = [each for each, *_ in told]
     assert steps == sorted(steps) and 100_000 <= dreamed == steps[-1] < 100_000 + LANES * TIME_LIMIT
-    assert told[-1][1] > told[0][1]
+    assert told[-1][1] > told[0][1] and told[0][2] == 0, "this M ends no dream"
 
 
 @pytest.mark.parametrize("use_cell, bias", [(False, True), (True, False)])

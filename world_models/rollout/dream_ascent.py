@@ -26,7 +26,7 @@ def ascend(
     steps: int,
     parameters: DoubleArray,
     rules: GradientRules | None = None,
-    progressed: Callable[[int, float], None] | None = None,
+    progressed: Callable[[int, float, float], None] | None = None,
 ) -> tuple[DoubleArray, int]:
     """A better linear C for the dream, and the steps that were dreamed for it.
 
@@ -38,7 +38,8 @@ def ascend(
         steps: About how many to dream, of all lanes.
         parameters: Where C begins, flat (P,).
         rules: How to learn.
-        progressed: Told the steps so far and the mean reward a step after each update.
+        progressed: Told after each update the steps so far, the mean reward a step, and the share of steps that ended
+            a dream.
     """
     rules = rules or GradientRules()
     lanes = _Lanes(driver, seed)
@@ -52,7 +53,8 @@ def ascend(
         learner.learn(experience, critic_alone=updates < _CRITIC_FIRST)
         updates += 1
         if progressed is not None:
-            progressed(lanes.dreamed, float(experience.rewards.mean()))
+            ends = float(experience.ended.float().mean())
+            progressed(lanes.dreamed, float(experience.rewards.mean()), ends)
     return learner.parameters, lanes.dreamed
 
 

@@ -85,8 +85,8 @@ class DreamRun(EvolutionRun):
         assert isinstance(self.recipe, DreamRecipe)
         with Progress("C's gradient", steps, "step", enabled=self.config.display) as progress:
 
-            def progressed(done: int, reward: float) -> None:
-                progress.update(done - progress.done, reward=round(reward, 4))
+            def progressed(done: int, reward: float, ends: float) -> None:
+                progress.update(done - progress.done, reward=round(reward, 3), ends_a_thousand=round(1000 * ends, 2))
 
             seed = self._seed("ascent", number)
             higher, dreamed = ascend(self.recipe.driver(), seed, steps, best, progressed=progressed)
