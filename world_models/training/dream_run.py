@@ -86,7 +86,8 @@ class DreamRun(EvolutionRun):
         with Progress("C's gradient", steps, "step", enabled=self.config.display) as progress:
 
             def progressed(done: int, reward: float, ends: float) -> None:
-                progress.update(done - progress.done, reward=round(reward, 3), ends_a_thousand=round(1000 * ends, 2))
+                told = {"reward": round(reward, 3), "ends_a_thousand": round(1000 * ends, 2)}
+                progress.update(done - progress.done, **told)
 
             seed = self._seed("ascent", number)
             higher, dreamed = ascend(self.recipe.driver(), seed, steps, best, progressed=progressed)
