@@ -83,7 +83,7 @@ def learned(
         rewards = torch.zeros(8, LANES)
         rewards[delay:] = -(outputs - goal).square()[: 8 - delay, :, 0]
         none = torch.zeros(8, LANES, dtype=torch.bool)
-        learner.learn(Experience(states, outputs, rewards, none, none), critic_alone)
+        learner.learn(Experience(states, outputs, rewards, none, none), critic_alone=critic_alone)
     return learner
 
 
@@ -107,3 +107,28 @@ def test_the_same_seed_gives_the_same_c_and_another_seed_another():
 
 def test_c_stays_where_the_critic_learns_alone():
     np.testing.assert_array_equal(learned(True, updates=3, critic_alone=True).parameters, np.zeros(STATES + 1))
+
+
+def more_is_better(updates: int, done: float = 0.0, memory: float = 0.9) -> tuple[float, float]:
+    """What C gives on average, and what it does while it learns, where more output is more reward."""
+    rules = GradientRules(steps=2, discount=0.5, rate=1e-2, last_rate=0.1, memory=memory, batch=64)
+    learner = PolicyGradient(np.zeros(STATES + 1), states_of(), 1, True, 0, rules)
+    none = torch.zeros(2, LANES, dtype=torch.bool)
+    states = states_of(1, 3 * LANES).reshape(3, LANES, STATES)
+    for _ in range(updates):
+        outputs = torch.stack([learner.act(x) for x in states[:-1]])
+        learner.learn(Experience(states, outputs, outputs[..., 0], none, none), done)
+    flat = torch.from_numpy(learner.parameters).float()
+    acting = torch.cat([learner.act(states[0]) for _ in range(200)]).mean()
+    return float((states[0] @ flat[:-1] + flat[-1]).mean()), float(acting)
+
+
+def test_what_is_given_is_the_average_of_what_c_was():
+    given, acting = more_is_better(30)
+    assert 0.2 < given < acting - 0.05
+    given, acting = more_is_better(30, memory=0.0)
+    assert abs(given - acting) < 0.02
+
+
+def test_in_the_end_c_moves_less():
+    assert 0 < more_is_better(10, done=1.0)[1] < 0.5 * more_is_better(10, done=0.0)[1]

@@ -50,7 +50,7 @@ def ascend(
     updates = 0
     while lanes.dreamed < steps:
         experience = lanes.drive(learner, rules.steps)
-        learner.learn(experience, critic_alone=updates < _CRITIC_FIRST)
+        learner.learn(experience, lanes.dreamed / steps, critic_alone=updates < _CRITIC_FIRST)
         updates += 1
         if progressed is not None:
             ends = float(experience.ended.float().mean())

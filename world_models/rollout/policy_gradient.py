@@ -29,17 +29,21 @@ class GradientRules:
         noise: Standard deviation of what is added to C's outputs, in theirs over the first states.
         passes, batch: Over the experience of an update, and of how many of its steps each gradient is.
         rate, critic_rate: Adam's; of C's weights with inputs and outputs scaled to a spread of 1, and of the critic.
+        last_rate: What the rate of C's weights has fallen to in the end, as a share.
+        memory: Of the running average of C's weights, which is what is given: it wanders less than any of them.
         clip: How far the odds of an output may change in one update before its gradient is cut off.
     """
 
     steps: int = 64
-    discount: float = 0.995
+    discount: float = 0.997
     trace: float = 0.95
-    noise: float = 0.5
+    noise: float = 0.4
     passes: int = 3
     batch: int = 4096
-    rate: float = 3e-4
+    rate: float = 5e-4
     critic_rate: float = 1e-3
+    last_rate: float = 0.2
+    memory: float = 0.99
     clip: float = 0.2
 
 
@@ -121,6 +125,8 @@ class PolicyGradient:
                 {"params": list(self._critic.parameters()), "lr": self.rules.critic_rate},
             ]
         )
+        self._updates, self._average = 0, [p.detach().clone() for p in own]
+        self._own = own
         self._scale = self._center.float(), self._spread.float(), self._unit.float()
 
     def _make_critic(self, size: int) -> nn.Sequential:
@@ -135,11 +141,11 @@ class PolicyGradient:
 
     @property
     def parameters(self) -> DoubleArray:
-        """C's as they are now, flat (P,)."""
-        weight = self._weight.detach().double() * self._unit[:, None] / self._spread
+        """C's, the average of the last updates, flat (P,)."""
+        weight = self._average[0].double() * self._unit[:, None] / self._spread
         parts = [weight.ravel()]
         if self._bias:
-            parts.append(self._shift.detach().double() * self._unit - weight @ self._center)
+            parts.append(self._average[1].double() * self._unit - weight @ self._center)
         flat: DoubleArray = torch.cat(parts).cpu().numpy()
         return flat
 
@@ -157,8 +163,22 @@ class PolicyGradient:
         noise = torch.randn(means.shape, generator=self._generator).to(means.device)
         return (means + self.rules.noise * noise) * self._scale[2]
 
-    def learn(self, experience: Experience, critic_alone: bool = False) -> None:
-        """One update: C moves up the gradient, the critic towards what came; `critic_alone`: C stays."""
+    def learn(self, experience: Experience, done: float = 0.0, critic_alone: bool = False) -> None:
+        """One update: C moves up the gradient, the critic towards what came.
+
+        Args:
+            experience: With C as it is.
+            done: What share of all learning is done, by which C's rate falls.
+            critic_alone: C stays.
+        """
+        self._optimizer.param_groups[0]["lr"] = self.rules.rate * (1 - (1 - self.rules.last_rate) * min(done, 1.0))
+        self._improve(experience, critic_alone)
+        self._updates += 1
+        memory = min(self.rules.memory, self._updates / (self._updates + 9))
+        for average, now in zip(self._average, self._own, strict=True):
+            average.lerp_(now.detach(), 1 - memory)
+
+    def _improve(self, experience: Experience, critic_alone: bool) -> None:
         rules = self.rules
         steps, lanes, actions = experience.outputs.shape
         scaled = self._scaled(experience.states)
@@ -167,27 +187,27 @@ class PolicyGradient:
             better, wanted = advantages(experience, values, rules.discount, rules.trace)
             better = (better - better.mean()) / (better.std() + 1e-8)
             better, wanted = better.clamp(-_LARGEST, _LARGEST).reshape(-1), wanted.reshape(-1)
-            done = (experience.outputs / self._scale[2]).reshape(-1, actions)
+            outputs = (experience.outputs / self._scale[2]).reshape(-1, actions)
             seen = scaled[:-1].reshape(steps * lanes, -1)
-            before = self._log_odds(seen, done)
+            before = self._log_odds(seen, outputs)
         for _ in range(rules.passes):
             order = torch.randperm(len(seen), generator=self._generator).to(seen.device)
             for rows in torch.split(order, rules.batch):
                 loss = (self._critic(seen[rows])[:, 0] - wanted[rows]).square().mean()
                 if not critic_alone:
-                    loss = loss + self._objective(seen[rows], done[rows], before[rows], better[rows])
+                    loss = loss + self._objective(seen[rows], outputs[rows], before[rows], better[rows])
                 self._optimizer.zero_grad()
                 loss.backward()
                 self._optimizer.step()
 
-    def _log_odds(self, scaled: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
+    def _log_odds(self, scaled: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
         """Log-density of outputs, but for a constant: (n,)."""
-        return -0.5 * ((done - self._means(scaled)) / self.rules.noise).square().sum(-1)
+        return -0.5 * ((outputs - self._means(scaled)) / self.rules.noise).square().sum(-1)
 
     def _objective(
-        self, scaled: torch.Tensor, done: torch.Tensor, before: torch.Tensor, better: torch.Tensor
+        self, scaled: torch.Tensor, outputs: torch.Tensor, before: torch.Tensor, better: torch.Tensor
     ) -> torch.Tensor:
         """PPO's clipped one, to be made small."""
-        ratio = (self._log_odds(scaled, done) - before).exp()
+        ratio = (self._log_odds(scaled, outputs) - before).exp()
         held = ratio.clamp(1 - self.rules.clip, 1 + self.rules.clip)
         return -torch.min(ratio * better, held * better).mean()
