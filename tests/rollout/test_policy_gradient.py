@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from world_models.rollout.policy_gradient import Experience, GradientRules, PolicyGradient, advantages
+from world_models.rollout.policy_gradient import Experience, GradientRules, PolicyGradient, Scale, advantages
 
 LANES, STATES = 64, 5
 
@@ -58,10 +58,14 @@ def states_of(seed: int = 0, count: int = 400) -> torch.Tensor:
     return torch.from_numpy(rng.standard_normal((count, STATES)) * scale + [1, 0.5, -20, 0, 0]).float()
 
 
+def learner_of(flat, actions: int, bias: bool, seed: int, rules: GradientRules) -> PolicyGradient:
+    return PolicyGradient(flat, Scale.of(flat, states_of(), actions, bias), bias, seed, rules)
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_before_it_learns_c_is_what_it_was(bias: bool):
     flat = np.random.default_rng(3).standard_normal(2 * (STATES + bias))
-    learner = PolicyGradient(flat, states_of(), 2, bias, 0, GradientRules(noise=1e-9))
+    learner = learner_of(flat, 2, bias, 0, GradientRules(noise=1e-9))
     np.testing.assert_allclose(learner.parameters, flat, rtol=1e-4, atol=1e-5)
     seen = states_of(1, LANES)
     weight = torch.from_numpy(flat[: 2 * STATES].reshape(2, STATES)).float()
@@ -74,7 +78,7 @@ def learned(
 ) -> PolicyGradient:
     """C that is to double the first entry and to add 0.5; the reward comes `delay` steps later."""
     rules = GradientRules(steps=8, discount=0.5, noise=0.3, rate=1e-2, batch=256)
-    learner = PolicyGradient(np.zeros(STATES + bias), states_of(), 1, bias, seed, rules)
+    learner = learner_of(np.zeros(STATES + bias), 1, bias, seed, rules)
     rng = np.random.default_rng(seed)
     for _ in range(updates):
         states = states_of(int(rng.integers(1 << 30)), 9 * LANES).reshape(9, LANES, STATES)
@@ -112,7 +116,7 @@ def test_c_stays_where_the_critic_learns_alone():
 def more_is_better(updates: int, done: float = 0.0, memory: float = 0.9) -> tuple[float, float]:
     """What C gives on average, and what it does while it learns, where more output is more reward."""
     rules = GradientRules(steps=2, discount=0.5, rate=1e-2, last_rate=0.1, memory=memory, batch=64)
-    learner = PolicyGradient(np.zeros(STATES + 1), states_of(), 1, True, 0, rules)
+    learner = learner_of(np.zeros(STATES + 1), 1, True, 0, rules)
     none = torch.zeros(2, LANES, dtype=torch.bool)
     states = states_of(1, 3 * LANES).reshape(3, LANES, STATES)
     for _ in range(updates):

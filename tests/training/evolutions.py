@@ -15,6 +15,13 @@ PHASES = [
 FRESH = [{**PHASES[0], "mean_rate": 0.3, "replayed": 0.5, "components": 4}, PHASES[1]]
 PAIRS = [{**PHASES[0], "pop_size": 6, "mean_rate": 0.5, "search": "pgpe"}, {**PHASES[1], "components": 4}]
 
+# Up the gradient, in two phases, then candidates again.
+CLIMBS = [
+    {"sigma": 0.3, "pop_size": 3, "samples": 2, "env_steps": 150, "search": "gradient"},
+    {"sigma": 0.2, "pop_size": 6, "samples": 1, "env_steps": 90, "search": "gradient", "mean_rate": 0.5},
+    {**PHASES[1], "env_steps": 60, "components": 4},
+]
+
 
 def config(logdir: Path, **changes) -> WMControllerConfig:
     settings = {

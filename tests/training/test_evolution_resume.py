@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.training.evolutions import FRESH, PAIRS, PHASES, timeless, train
+from tests.training.evolutions import CLIMBS, FRESH, PAIRS, PHASES, timeless, train
 from world_models.errors import CheckpointError
 from world_models.models.load import load_controller
 from world_models.training import evolution_run
@@ -25,6 +25,10 @@ from world_models.utils.run_dir import load_checkpoint, log_path, read_jsonl
         (5, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
         (5, {"max_env_steps": 60, "phases": FRESH, "max_generations": None, "components": 3, "whitening_episodes": 3}),
         (5, {"max_env_steps": 60, "phases": PAIRS, "max_generations": None, "components": 3, "whitening_episodes": 3}),
+        *(
+            (stop, {"max_env_steps": 60, "phases": CLIMBS, "max_generations": None, "components": 3})
+            for stop in (3, 4, 5)
+        ),
     ],
 )
 def test_a_run_that_ctrl_c_stopped_goes_on_as_if_it_had_not_been(new_run, monkeypatch, changes, stop_at_call):
@@ -51,6 +55,24 @@ def test_a_run_that_ctrl_c_stopped_goes_on_as_if_it_had_not_been(new_run, monkey
     )
     best, expected = (load_checkpoint(r.best)["state_dict"] for r in (result, straight))
     assert all(torch.equal(best[name], expected[name]) for name in expected)
+
+
+def test_the_gradient_goes_on_exactly_where_it_was_stopped_between_two_updates(new_run, monkeypatch):
+    changes = {"max_env_steps": 60, "phases": CLIMBS, "max_generations": None, "components": 3}
+    straight = train(new_run("straight"), **changes)
+    logdir, real, calls = new_run("stopped"), evolution_run.live, []
+
+    def interrupted(*args, **kwargs):
+        calls.append(0)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(evolution_run, "live", interrupted)
+        train(logdir, **changes)
+    assert read_jsonl(log_path(logdir, "ctrl"))[-1]["generation"] < straight.history[-1]["generation"]
+    assert timeless(train(logdir, **changes).history) == timeless(straight.history)
 
 
 def test_a_finished_run_returns_at_once_and_a_larger_budget_goes_on_from_it(new_run, monkeypatch):

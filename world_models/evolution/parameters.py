@@ -18,6 +18,8 @@ from world_models.types import DoubleArray
 
 # Steps of a gain and of a bias, in those of a component's weight: fast drivers and safe ones are that far apart.
 _GAIN, _BIAS = 3.0, 5.0
+# A space of all entries is made for the gradient; neighbours in it are about as far apart as in so many components.
+_LIKE_COMPONENTS = 24
 _LEAST_SPREAD = 1e-3  # an entry that never varies says nothing, whatever it is divided by
 
 
@@ -81,6 +83,34 @@ class WhitenedSpace:
         basis = vectors[:, order]
         basis = basis * np.sign(basis[np.abs(basis).argmax(0), range(components)])  # eigh's signs are arbitrary
         return cls(center, (basis / scale).T / spread, action_size, offset, bias)
+
+    @classmethod
+    def of_entries(
+        cls, states: npt.NDArray[np.floating[Any]], action_size: int, bias: bool, offset: DoubleArray
+    ) -> WhitenedSpace:
+        """The space of all numbers of C about `offset` (P,), each entry of states (n, D) by its spread.
+
+        Nothing is left out of it, so that each controller has a point (`to_point`).
+        """
+        states = np.asarray(states, dtype=np.float64)
+        center = states.mean(0) if bias else np.zeros(states.shape[1])
+        spread = np.sqrt(((states - center) ** 2).mean(0)) + _LEAST_SPREAD
+        size = np.sqrt(_LIKE_COMPONENTS / states.shape[1])
+        return cls(center, np.diag(size / spread), action_size, offset, bias)
+
+    @property
+    def spread_of_entries(self) -> DoubleArray:
+        """Of a space `of_entries`: (D,), what they were divided by."""
+        return np.asarray(np.sqrt(_LIKE_COMPONENTS / len(self.center)) / np.diag(self.components))
+
+    def to_point(self, parameters: DoubleArray) -> DoubleArray:
+        """The point of a controller (P,) in a space `of_entries`: the inverse of `to_parameters`."""
+        assert self.offset is not None and len(self.components) == len(self.center) and self.further is None
+        cut = self.action_size * len(self.center)
+        away = parameters - self.offset
+        weight = away[:cut].reshape(self.action_size, -1)
+        bias = away[cut:] + weight @ self.center if self.bias else away[cut:]
+        return self._flat(weight / np.diag(self.components), bias)
 
     def with_gains(self) -> WhitenedSpace:
         """The space with one more number for each action's gain and one for its bias, which move in larger steps.

@@ -20,6 +20,7 @@ from world_models.types import DoubleArray
 
 _SHARES = {"mean_rate", "replayed"}
 SEARCHES: dict[str, type[CmaEs] | type[Pgpe]] = {"cma-es": CmaEs, "pgpe": Pgpe}
+GRADIENT = "gradient"  # follows C's own steps and not candidates (`training.gradient_search`)
 _KEPT = 24  # generations; their later half is few enough that the mean has not moved on
 
 
@@ -43,7 +44,10 @@ class Phase:
             for so many dreamed steps (`rollout.policy_gradient`), and the phase searches about where it comes to, if
             that is better; 0: it does not.
         search: "cma-es", or "pgpe" (`evolution.pgpe`), which goes by how much returns differ; a pair of its candidates
-            has episodes of its own, so that none are replayed.
+            has episodes of its own, so that none are replayed. Or "gradient", on the road: C itself drives, with noise
+            (`sigma`) on its outputs, pop_size x samples episodes a generation, and a critic says what each step was
+            worth (`rollout.policy_gradient`); `mean_rate` is a share of its learning rate. It searches among all of
+            C's numbers, in a space of its own.
     """
 
     sigma: float
@@ -69,7 +73,13 @@ class Phase:
             )
         for name in values:
             _check(name, values[name])
-        if SEARCHES[values.get("search", "cma-es")].paired and (values["pop_size"] % 2 or values.get("replayed")):
+        search = values.get("search", "cma-es")
+        if search == GRADIENT and any(values.get(name) for name in ("components", "foreseen", "replayed")):
+            raise ConfigError(
+                f"phases has {values!r}: search gradient has a space of its own and drives new episodes; leave out "
+                "components, foreseen and replayed"
+            )
+        if search != GRADIENT and SEARCHES[search].paired and (values["pop_size"] % 2 or values.get("replayed")):
             raise ConfigError(
                 f"phases has {values!r}: search pgpe drives pairs of candidates, each on episodes of its own; give an "
                 "even pop_size, and no replayed"
@@ -83,8 +93,8 @@ class Phase:
 
 def _check(name: str, value: Any) -> None:
     if name == "search":
-        if value not in SEARCHES:
-            raise ConfigError(f"phases has search={value!r}: it is one of {', '.join(SEARCHES)}")
+        if value not in (*SEARCHES, GRADIENT):
+            raise ConfigError(f"phases has search={value!r}: it is one of {', '.join([*SEARCHES, GRADIENT])}")
         return
     least, most = {"pop_size": 2}.get(name, 0), 1 if name in _SHARES else math.inf
     kind = int | float if name in _SHARES | {"sigma"} else int

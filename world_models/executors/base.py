@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from world_models.rollout.dream_driver import DreamDriver
 from world_models.rollout.driver import Driver
+from world_models.rollout.experience import Lived
 from world_models.types import DoubleArray, Episode, EpisodeResult
 
 Progressed = Callable[[list[EpisodeResult]], None]
@@ -20,7 +21,7 @@ AnyDriver = Driver | DreamDriver
 
 @dataclass(frozen=True)
 class Job:
-    """One call of a driver's method ("evaluate", "collect", "consequences") with plain arguments."""
+    """One call of a driver's method ("evaluate", "live", "collect", "consequences") with plain arguments."""
 
     method: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -69,6 +70,24 @@ def evaluate(
     parts = shards(list(episodes), executor.workers, shard_size)
     jobs = [Job("evaluate", {"episodes": list(part), **common}) for part in parts]
     return flat(executor.run(jobs, progressed))
+
+
+def live(
+    executor: Executor,
+    episodes: Sequence[Episode],
+    parameters: DoubleArray,
+    spread: float,
+    lanes: int,
+    *,
+    time_limit: int,
+    hopeless: int | None = None,
+) -> list[Lived]:
+    """One C (P,) drives episodes with noise of `spread` on its outputs (`Driver.live`), sharded over the workers."""
+    common = {"candidates": parameters[None], "spread": spread, "time_limit": time_limit, "hopeless": hopeless}
+    parts = shards(list(episodes), executor.workers, lanes)
+    jobs = [Job("live", {"episodes": list(part), **common}) for part in parts]
+    answers: Any = executor.run(jobs)
+    return [lived for part in answers for lived in part]
 
 
 def flat(results: Iterable[list[EpisodeResult]]) -> list[EpisodeResult]:

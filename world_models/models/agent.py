@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 
@@ -20,6 +21,16 @@ from world_models.vision.frames import images_from_frames
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 BLOCK = 16
+
+
+class Explored(NamedTuple):
+    """A step of B episodes told in full: `actions` (B, A) and `state` as `Agent.act` gives them, `seen` (B, D) what C
+    saw, `outputs` (B, A) what was squashed into the actions."""
+
+    actions: torch.Tensor
+    state: AgentState
+    seen: torch.Tensor
+    outputs: torch.Tensor
 
 
 class Agent:
@@ -94,16 +105,30 @@ class Agent:
         Returns:
             actions (B, A) as stored and as M reads them, and the next state.
         """
+        told = self.explore(frames, state, parameters, noise)
+        return told.actions, told.state
+
+    @torch.no_grad()
+    def explore(
+        self,
+        frames: torch.Tensor,
+        state: AgentState,
+        parameters: list[torch.Tensor] | None = None,
+        noise: torch.Tensor | None = None,
+        strays: torch.Tensor | None = None,
+    ) -> Explored:
+        """As `act`, and what C saw and gave; `strays` (B, A) are added to its outputs before they are squashed."""
         blocks = []
         for start in range(0, len(frames), BLOCK):
             rows = slice(start, start + BLOCK)
             part = [_padded(x[rows]) for x in (frames, state.h, state.c)]
             own = None if parameters is None else [_padded(p[rows]) for p in parameters]
-            eps = None if noise is None else _padded(noise[rows])
+            eps, stray = (None if x is None else _padded(x[rows]) for x in (noise, strays))
             used = min(BLOCK, len(frames) - start)
-            blocks.append([x[:used] for x in self._act_block(part[0], part[1], part[2], own, eps)])
-        action, h, c = (torch.cat(column) if len(blocks) > 1 else column[0] for column in zip(*blocks, strict=True))
-        return action, AgentState(h, c)
+            blocks.append([x[:used] for x in self._act_block(part[0], part[1], part[2], own, eps, stray)])
+        columns = zip(*blocks, strict=True)
+        action, h, c, seen, raw = (torch.cat(column) if len(blocks) > 1 else column[0] for column in columns)
+        return Explored(action, AgentState(h, c), seen, raw)
 
     def _act_block(
         self,
@@ -112,14 +137,19 @@ class Agent:
         c: torch.Tensor,
         parameters: list[torch.Tensor] | None,
         noise: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        strays: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, ...]:
         z = self.encode(frames, noise)
         if parameters is None:
             # As candidates are: in one product of all rows a row's last digits can change with its place in it.
             parameters = [p.expand(BLOCK, *p.shape) for p in self.controller.parameters()]
-        action = self.squash(Population.act(parameters, self.controller.joined(z, h, c)))
+        seen = self.controller.joined(z, h, c)
+        raw = Population.act(parameters, seen)
+        if strays is not None:
+            raw = raw + strays
+        action = self.squash(raw)
         h, c = self.cell.next_hidden(action, z, (h, c))
-        return action, h, c
+        return action, h, c, seen, raw
 
 
 def _padded(rows: torch.Tensor) -> torch.Tensor:

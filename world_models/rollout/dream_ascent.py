@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from world_models.rollout.policy_gradient import Experience, GradientRules, PolicyGradient
+from world_models.rollout.policy_gradient import Experience, GradientRules, PolicyGradient, Scale
 from world_models.types import DoubleArray, IntArray
 from world_models.utils.seeding import derive_seed
 
@@ -43,10 +43,9 @@ def ascend(
     """
     rules = rules or GradientRules()
     lanes = _Lanes(driver, seed)
-    states = lanes.states(parameters)
-    learner = PolicyGradient(
-        parameters, states, driver.dream.actions, driver.controller.bias, derive_seed("policy gradient", seed), rules
-    )
+    bias = driver.controller.bias
+    scale = Scale.of(parameters, lanes.states(parameters), driver.dream.actions, bias)
+    learner = PolicyGradient(parameters, scale, bias, derive_seed("policy gradient", seed), rules)
     updates = 0
     while lanes.dreamed < steps:
         experience = lanes.drive(learner, rules.steps)

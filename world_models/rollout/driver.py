@@ -21,6 +21,7 @@ from world_models.models.agent import Agent
 from world_models.models.controller import Controller
 from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.rollout.collect import Recorder
+from world_models.rollout.experience import Diary, Lived, StrayingPolicy
 from world_models.rollout.loop import Listener, Policy, drive
 from world_models.rollout.policies import AgentPolicy, NoisePolicy
 from world_models.rollout.population import around
@@ -152,6 +153,25 @@ class Driver:
                 hopeless=hopeless,
                 listeners=listeners,
             )
+
+    def live(
+        self,
+        episodes: Sequence[Episode],
+        candidates: DoubleArray,
+        spread: float,
+        *,
+        time_limit: int | None = None,
+        hopeless: int | None = None,
+    ) -> list[Lived]:
+        """Drive episodes with noise on C's outputs, `spread` before squashing, and tell what it saw, did and earned."""
+        if self.agent is None:
+            raise ConfigError("Only an agent lives episodes: give the recipe the policy 'agent'.")
+        horizon = time_limit or self.recipe.time_limit
+        policy = StrayingPolicy(self.agent, candidates, spread=spread, horizon=horizon)
+        diary = Diary(policy)
+        with one_torch_thread():
+            drive(self.lanes, policy, episodes, time_limit=horizon, hopeless=hopeless, listeners=[diary])
+        return [diary.lived[episode] for episode in episodes]
 
     def collect(self, paths: Mapping[int, str], hopeless: int | None = None) -> list[EpisodeResult]:
         """Drive one episode a seed and write it to its path; a file is there whole or not at all."""

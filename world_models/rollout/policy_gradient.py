@@ -7,9 +7,11 @@ Schulman et al. 2016). What comes out is C's flat parameters; the critic is thro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -52,7 +54,8 @@ class Experience(NamedTuple):
 
     `states` (T + 1, L, D) are what C sees before each step and after the last, `outputs` (T, L, A) what was done,
     before squashing; (T, L) are `rewards`, `ended` (the task was over after the step) and `cut` (it was not, but the
-    episode was). After either of these a lane's next state is another episode's first.
+    episode was). After either of these a lane's next state is another episode's first. Steps that nobody drove, where
+    lanes are not all as long, are not `driven` (T, L).
     """
 
     states: torch.Tensor
@@ -60,6 +63,28 @@ class Experience(NamedTuple):
     rewards: torch.Tensor
     ended: torch.Tensor
     cut: torch.Tensor
+    driven: torch.Tensor | None = None
+
+
+class Scale(NamedTuple):
+    """What the learner divides by: inputs are (x - `center`) / `spread` (D,), outputs are in `unit`s (A,)."""
+
+    center: torch.Tensor
+    spread: torch.Tensor
+    unit: torch.Tensor
+
+    @classmethod
+    def of(cls, parameters: DoubleArray, states: torch.Tensor, actions: int, bias: bool) -> Scale:
+        """By states (n, D): inputs to a spread of one, outputs in those that C (P,) has there.
+
+        Where C has no bias nothing could make up for a center: it is 0.
+        """
+        states = states.double()
+        weight = torch.from_numpy(parameters[: actions * states.shape[1]].reshape(actions, -1).copy())
+        outputs = (states @ weight.to(states.device).T).std(0)
+        unit = torch.where(outputs > _LEAST_SPREAD, outputs, torch.ones_like(outputs))
+        center = states.mean(0) if bias else torch.zeros_like(states[0])
+        return cls(center, states.std(0) + _LEAST_SPREAD, unit)
 
 
 def advantages(
@@ -89,45 +114,34 @@ class PolicyGradient:
 
     Args:
         parameters: C's, flat (P,), as `flatten_parameters` gives them.
-        states: What it sees (n, D), which says how its inputs and outputs are scaled.
-        actions: A.
+        scale: Of its inputs and outputs, on the device that is to compute.
         bias: Whether C has one.
         seed: Of the noise, the critic's weights and the batches.
         rules: See there.
     """
 
     def __init__(
-        self,
-        parameters: DoubleArray,
-        states: torch.Tensor,
-        actions: int,
-        bias: bool,
-        seed: int,
-        rules: GradientRules | None = None,
+        self, parameters: DoubleArray, scale: Scale, bias: bool, seed: int, rules: GradientRules | None = None
     ) -> None:
-        self.rules, self._bias = rules or GradientRules(), bias
+        self.rules, self._bias, self._exact = rules or GradientRules(), bias, Scale(*(x.double() for x in scale))
         self._generator = torch.Generator().manual_seed(seed)
-        size, device = states.shape[1], states.device
-        weight = torch.from_numpy(parameters[: actions * size].reshape(actions, size).copy()).to(device)
-        shift = torch.from_numpy(parameters[actions * size :].copy()).to(device) if bias else weight.new_zeros(actions)
-        self._center = states.double().mean(0) if bias else weight.new_zeros(size)
-        self._spread = states.double().std(0) + _LEAST_SPREAD
-        outputs = (states.double() @ weight.T).std(0)
-        self._unit = torch.where(outputs > _LEAST_SPREAD, outputs, torch.ones_like(outputs))
-        at_center = (shift + weight @ self._center) / self._unit
-        self._weight = nn.Parameter((weight * self._spread / self._unit[:, None]).float())
-        self._shift = nn.Parameter(at_center.float(), requires_grad=bias)
-        self._critic = self._make_critic(size).to(device)
-        own = [self._weight, self._shift] if bias else [self._weight]
+        center, spread, unit = self._exact
+        actions, size = len(unit), len(spread)
+        flat = torch.from_numpy(parameters.astype(np.float64)).to(spread.device)
+        weight = flat[: actions * size].reshape(actions, size)
+        shift = flat[actions * size :] if bias else weight.new_zeros(actions)
+        self._weight = nn.Parameter((weight * spread / unit[:, None]).float())
+        self._shift = nn.Parameter(((shift + weight @ center) / unit).float(), requires_grad=bias)
+        self._critic = self._make_critic(size).to(spread.device)
+        self._own = [self._weight, self._shift] if bias else [self._weight]
         self._optimizer = torch.optim.Adam(
             [
-                {"params": own, "lr": self.rules.rate},
+                {"params": self._own, "lr": self.rules.rate},
                 {"params": list(self._critic.parameters()), "lr": self.rules.critic_rate},
             ]
         )
-        self._updates, self._average = 0, [p.detach().clone() for p in own]
-        self._own = own
-        self._scale = self._center.float(), self._spread.float(), self._unit.float()
+        self.updates, self._average = 0, [p.detach().clone() for p in self._own]
+        self._scale = Scale(*(x.float() for x in self._exact))
 
     def _make_critic(self, size: int) -> nn.Sequential:
         layers: list[nn.Module] = []
@@ -142,16 +156,16 @@ class PolicyGradient:
     @property
     def parameters(self) -> DoubleArray:
         """C's, the average of the last updates, flat (P,)."""
-        weight = self._average[0].double() * self._unit[:, None] / self._spread
+        center, spread, unit = self._exact
+        weight = self._average[0].double() * unit[:, None] / spread
         parts = [weight.ravel()]
         if self._bias:
-            parts.append(self._average[1].double() * self._unit - weight @ self._center)
+            parts.append(self._average[1].double() * unit - weight @ center)
         flat: DoubleArray = torch.cat(parts).cpu().numpy()
         return flat
 
     def _scaled(self, states: torch.Tensor) -> torch.Tensor:
-        center, spread, _ = self._scale
-        return (states - center) / spread
+        return (states - self._scale.center) / self._scale.spread
 
     def _means(self, scaled: torch.Tensor) -> torch.Tensor:
         return scaled @ self._weight.T + self._shift  # in units
@@ -161,7 +175,7 @@ class PolicyGradient:
         """C's outputs (L, A) for states (L, D), with noise."""
         means = self._means(self._scaled(states))
         noise = torch.randn(means.shape, generator=self._generator).to(means.device)
-        return (means + self.rules.noise * noise) * self._scale[2]
+        return (means + self.rules.noise * noise) * self._scale.unit
 
     def learn(self, experience: Experience, done: float = 0.0, critic_alone: bool = False) -> None:
         """One update: C moves up the gradient, the critic towards what came.
@@ -173,22 +187,20 @@ class PolicyGradient:
         """
         self._optimizer.param_groups[0]["lr"] = self.rules.rate * (1 - (1 - self.rules.last_rate) * min(done, 1.0))
         self._improve(experience, critic_alone)
-        self._updates += 1
-        memory = min(self.rules.memory, self._updates / (self._updates + 9))
+        self.updates += 1
+        memory = min(self.rules.memory, self.updates / (self.updates + 9))
         for average, now in zip(self._average, self._own, strict=True):
             average.lerp_(now.detach(), 1 - memory)
 
     def _improve(self, experience: Experience, critic_alone: bool) -> None:
         rules = self.rules
-        steps, lanes, actions = experience.outputs.shape
         scaled = self._scaled(experience.states)
+        driven = experience.driven if experience.driven is not None else torch.ones_like(experience.ended)
         with torch.no_grad():
             values = self._critic(scaled)[..., 0]
-            better, wanted = advantages(experience, values, rules.discount, rules.trace)
-            better = (better - better.mean()) / (better.std() + 1e-8)
-            better, wanted = better.clamp(-_LARGEST, _LARGEST).reshape(-1), wanted.reshape(-1)
-            outputs = (experience.outputs / self._scale[2]).reshape(-1, actions)
-            seen = scaled[:-1].reshape(steps * lanes, -1)
+            better, wanted = (x[driven] for x in advantages(experience, values, rules.discount, rules.trace))
+            better = ((better - better.mean()) / (better.std() + 1e-8)).clamp(-_LARGEST, _LARGEST)
+            outputs, seen = (experience.outputs / self._scale.unit)[driven], scaled[:-1][driven]
             before = self._log_odds(seen, outputs)
         for _ in range(rules.passes):
             order = torch.randperm(len(seen), generator=self._generator).to(seen.device)
@@ -211,3 +223,24 @@ class PolicyGradient:
         ratio = (self._log_odds(scaled, outputs) - before).exp()
         held = ratio.clamp(1 - self.rules.clip, 1 + self.rules.clip)
         return -torch.min(ratio * better, held * better).mean()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, from which `load_state_dict` goes on exactly."""
+        return {
+            "own": [p.detach().clone() for p in self._own],
+            "average": self._average,
+            "critic": self._critic.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "generator": self._generator.get_state(),
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up where `state_dict` was taken: on a fresh object with the same arguments."""
+        with torch.no_grad():
+            for mine, saved in zip([*self._own, *self._average], [*state["own"], *state["average"]], strict=True):
+                mine.copy_(saved)
+        self._critic.load_state_dict(state["critic"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._generator.set_state(state["generator"])
+        self.updates = int(state["updates"])

@@ -12,6 +12,7 @@ from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.envs.registry import canonical_id
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.parameters import PlainSpace, Space, space_from_state_dict
+from world_models.evolution.phases import GRADIENT
 from world_models.models.controller import flatten_parameters, load_parameters
 from world_models.models.dream_rules import DreamRules
 from world_models.rollout.dream_driver import DreamRecipe
@@ -65,6 +66,20 @@ class EvolutionBasis:
             raise ConfigError(
                 "phases has gradient_steps, and C is evolved in reality: the gradient is of dreams; leave it out, or "
                 "evolve in the dream (world-models dream train)."
+            )
+        if any(phase.search == GRADIENT for phase in self.settings.phases):
+            self._check_gradient()
+
+    def _check_gradient(self) -> None:
+        if self.trained_in == "dream":
+            raise ConfigError(
+                "phases has search='gradient', and C is evolved in the dream: there a phase begins up the gradient "
+                "with gradient_steps."
+            )
+        if self.settings.hidden_layers or not self.settings.components:
+            raise ConfigError(
+                "phases has search='gradient', which needs a linear C that is evolved in components first: they are "
+                f"{self.settings.components}, hidden_layers {self.settings.hidden_layers}."
             )
 
     def _make_recipe(self) -> Recipe | DreamRecipe:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.evolution.parameters import WhitenedSpace
-from world_models.executors.base import evaluate
+from world_models.evolution.phases import GRADIENT
+from world_models.executors.base import evaluate, live
 from world_models.executors.local import make_executor
 from world_models.models.dream_rules import DreamRules
 from world_models.report.episode import film
@@ -24,6 +25,7 @@ from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_basis import STAGE, EvolutionBasis
 from world_models.training.evolution_setup import fit_space
 from world_models.training.foreseen_space import with_foreseen
+from world_models.training.gradient_search import GradientSearch
 from world_models.training.whitening import states_of_driving
 from world_models.types import DoubleArray, Episode, EpisodeResult
 from world_models.utils import run_dir
@@ -97,7 +99,7 @@ class EvolutionRun(EvolutionBasis):
         now, s = self.state, self.settings
         number = now.phase + 1
         told: dict[str, Any] = {}
-        if s.phases[number - 1].components:
+        if s.phases[number - 1].components or s.phases[number - 1].search == GRADIENT:
             best, told = self._ascended(now.space.to_parameters(now.best_point), number)
             now.space = self._space_about(best, number)
             now.best_point = np.zeros(now.space.size)
@@ -109,9 +111,11 @@ class EvolutionRun(EvolutionBasis):
         return best, {}
 
     def _space_about(self, best: DoubleArray, number: int) -> WhitenedSpace:
-        phase = self.settings.phases[number - 1]
+        phase, states = self.settings.phases[number - 1], self._states_about(best, number)
+        if phase.search == GRADIENT:
+            return WhitenedSpace.of_entries(states, self.template.action_size, self.settings.bias, best)
         wanted = replace(self.settings, components=phase.components)
-        space = fit_space(self._states_about(best, number), wanted, self.template, best).with_gains()
+        space = fit_space(states, wanted, self.template, best).with_gains()
         return self._asked(space, best, number, phase.foreseen) if phase.foreseen else space
 
     def _asked(self, space: WhitenedSpace, best: DoubleArray, number: int, asked: int) -> WhitenedSpace:
@@ -134,8 +138,10 @@ class EvolutionRun(EvolutionBasis):
 
     def _evolve(self) -> tuple[DoubleArray, dict[str, Any]]:
         """One generation of candidates, driven and told; the best of them and what the log says of it."""
-        now, generation = self.state, self.state.generation
-        points = now.search.ask()
+        now, generation, search = self.state, self.state.generation, self.state.search
+        if isinstance(search, GradientSearch):
+            return self._learn(search)
+        points = search.ask()
         horizon, samples = now.horizon, now.samples.now
         fresh = [self._seed("track", generation, sample) for sample in range(samples)]
         tracks = now.tracks.choose(fresh, self._seed("replay", generation))
@@ -147,8 +153,8 @@ class EvolutionRun(EvolutionBasis):
         )
         each = np.array([r.expected_return(horizon) for r in results]).reshape(samples, -1)
         returns = self._fitness(each)
-        now.search.tell(points, returns)
-        now.means.add(now.search.mean)
+        search.tell(points, returns)
+        now.means.add(search.mean)
         now.tracks.tell(tracks, each)
         f = now.samples.tell(each)
         now.lengthen(results)
@@ -161,6 +167,35 @@ class EvolutionRun(EvolutionBasis):
             "horizon": horizon,
             "samples": samples,
             "f": f if math.isfinite(f) else None,
+        }
+
+    def _learn(self, search: GradientSearch) -> tuple[DoubleArray, dict[str, Any]]:
+        """One generation of C's own episodes, and what it learns of them."""
+        now, generation = self.state, self.state.generation
+        episodes = [Episode(0, self._seed("track", generation, i)) for i in range(search.pop_size)]
+        lived = live(
+            self.executor,
+            episodes,
+            now.space.to_parameters(search.mean),
+            search.sigma,
+            self.settings.num_lanes,
+            time_limit=now.horizon,
+            hopeless=self.settings.hopeless or None,
+        )
+        results = [each.result for each in lived]
+        search.learn(lived)
+        now.count(results)
+        now.means.add(search.mean)
+        returns = np.array([r.expected_return(now.horizon) for r in results])
+        return search.mean, {
+            "generation": generation + 1,
+            "best": float(returns.max()),
+            "mean": float(returns.mean()),
+            "std": float(returns.std()),
+            "sigma": search.sigma,
+            "horizon": now.horizon,
+            "samples": 1,
+            "f": None,
         }
 
     def _episodes(self, tracks: list[int], candidates: int) -> list[Episode]:
@@ -214,10 +249,14 @@ class EvolutionRun(EvolutionBasis):
     def _returns_of(self, parameters: DoubleArray, purpose: str, count: int, *parts: int) -> DoubleArray:
         """Returns (K, count) of K controllers (K, P), to the end of each episode."""
         seeds = [self._seed(purpose, *parts, i) for i in range(count)]
-        episodes = [Episode(k, seed) for k in range(len(parameters)) for seed in seeds]
+        # Who is there twice drives once: a gradient's leader is its mean.
+        places = [next(k for k, mine in enumerate(parameters) if np.array_equal(mine, each)) for each in parameters]
+        who = sorted(set(places))
+        episodes = [Episode(k, seed) for k in who for seed in seeds]
         results = self._drive(episodes, parameters, self.config.time_limit, None)
         self._film(parameters[0], seeds[0])
-        return np.array([r.episode_return for r in results]).reshape(len(parameters), -1)
+        returns = np.array([r.episode_return for r in results]).reshape(len(who), -1)
+        return np.asarray(returns[[who.index(place) for place in places]])
 
     def _keep_best(self, points: DoubleArray, returns: DoubleArray) -> None:
         means, now = returns.mean(1), self.state

@@ -9,12 +9,15 @@ import numpy as np
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import CheckpointError
-from world_models.evolution.parameters import Space
-from world_models.evolution.phases import SEARCHES, Phase, RecentMeans
+from world_models.evolution.cma_es import CmaEs
+from world_models.evolution.parameters import Space, WhitenedSpace
+from world_models.evolution.pgpe import Pgpe
+from world_models.evolution.phases import GRADIENT, SEARCHES, Phase, RecentMeans
 from world_models.evolution.samples import SampleSize
 from world_models.evolution.tracks import TrackPool
 from world_models.training.budget import Spent
 from world_models.training.controller_settings import ControllerSettings
+from world_models.training.gradient_search import GradientSearch
 from world_models.types import DoubleArray, EpisodeResult
 
 
@@ -52,7 +55,13 @@ class EvolutionState:
         phase = s.phases[number - 1] if number else first
         seed = self._seed("phase", number) if number else s.seed
         self.phase, self.earlier = number, generations
-        self.search = SEARCHES[phase.search](start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
+        self.search: CmaEs | Pgpe | GradientSearch
+        if phase.search == GRADIENT:
+            assert isinstance(self.space, WhitenedSpace)
+            count = phase.pop_size * phase.samples
+            self.search = GradientSearch(self.space, phase.sigma, count, seed, phase.mean_rate)
+        else:
+            self.search = SEARCHES[phase.search](start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
         self.samples = SampleSize(phase.samples, s.max_samples, s.wanted_f)
         self.tracks = TrackPool(phase.replayed)
         self.means = RecentMeans()

@@ -1,0 +1,77 @@
+"""A phase of stage C that follows the gradient of what C earns on the road, with the face of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from world_models.errors import CheckpointError
+from world_models.evolution.parameters import WhitenedSpace
+from world_models.rollout.experience import Lived, experience_of
+from world_models.rollout.policy_gradient import GradientRules, PolicyGradient, Scale
+from world_models.types import DoubleArray
+
+# An update is of whole episodes, tens of thousands of steps. A discount of 0.99 sees two seconds of driving ahead: a
+# bend. No running average of the weights: a phase has that of its last means.
+_RULES = GradientRules(discount=0.99, passes=4, batch=1152, last_rate=1.0, memory=0.0)
+_CRITIC_FIRST = 2  # generations of the critic alone: what knows nothing yet would lead C astray
+
+
+class GradientSearch:
+    """C up the gradient, an update a generation (`rollout.policy_gradient`).
+
+    Args:
+        space: Of all entries that C sees (`WhitenedSpace.of_entries`), about the C that it begins at.
+        spread: Standard deviation of the noise on C's outputs before they are squashed.
+        episodes: Of a generation.
+        seed: Of the critic and the batches.
+        rate: Of C's weights, in that which `rollout.policy_gradient` has.
+    """
+
+    paired = False
+
+    def __init__(self, space: WhitenedSpace, spread: float, episodes: int, seed: int, rate: float = 1.0) -> None:
+        assert space.offset is not None
+        self._space, self.sigma, self.pop_size, self._rate = space, spread, episodes, rate
+        rules = replace(_RULES, noise=spread, rate=rate * _RULES.rate)
+        scale = Scale(
+            torch.from_numpy(space.center),
+            torch.from_numpy(space.spread_of_entries),
+            torch.ones(space.action_size, dtype=torch.float64),
+        )
+        self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules)
+
+    @property
+    def generation(self) -> int:
+        """How many updates there were."""
+        return self._learner.updates
+
+    @property
+    def mean(self) -> DoubleArray:
+        """C as it is now, a point of the space."""
+        return self._space.to_point(self._learner.parameters)
+
+    def learn(self, episodes: Sequence[Lived]) -> None:
+        """One update by what was lived with C as it is."""
+        self._learner.learn(experience_of(episodes), critic_alone=self.generation < _CRITIC_FIRST)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, from which `load_state_dict` goes on exactly."""
+        start = np.zeros(self._space.size)
+        settings = {"sigma0": self.sigma, "mean_rate": self._rate, "pop_size": self.pop_size}
+        return {"start": start, **settings, "learner": self._learner.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up where `state_dict` was taken: on a fresh object with the same arguments."""
+        mine = {"sigma0": self.sigma, "mean_rate": self._rate, "pop_size": self.pop_size}
+        for name, value in mine.items():
+            if state.get(name) != value:
+                raise CheckpointError(
+                    f"The saved search has {name}={state.get(name)}, this one {value}: resume with the same settings, "
+                    "or start anew with noreload."
+                )
+        self._learner.load_state_dict(state["learner"])
