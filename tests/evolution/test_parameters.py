@@ -178,3 +178,18 @@ def test_standardized_components_see_what_is_said_in_small_numbers():
     assert known_of_quiet(standardized) < 0.1
     whitened = (states - standardized.center) @ standardized.components.T
     np.testing.assert_allclose(np.cov(whitened.T), np.eye(3), atol=1e-6)
+
+
+@given(seed=st.integers(0, 999), bias=st.booleans())
+def test_a_space_of_all_entries_has_a_point_for_every_controller(seed, bias):
+    states, rng = correlated_states(seed=seed), np.random.default_rng(seed)
+    size = A * (Z + R + bias)
+    offset, other = rng.normal(size=(2, size))
+    space = WhitenedSpace.of_entries(states, A, bias, offset)
+    assert space.size == size
+    np.testing.assert_allclose(space.to_parameters(space.to_point(other)), other, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(space.to_parameters(np.zeros(size)), offset)
+    spread = states.std(0) if bias else np.sqrt((states**2).mean(0))
+    np.testing.assert_allclose(space.spread_of_entries, spread, rtol=1e-2, atol=2e-3)
+    again = space_from_state_dict(space.state_dict())
+    np.testing.assert_array_equal(again.to_parameters(other), space.to_parameters(other))

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, LATENTS
 from world_models.configs.wm_config import WMControllerConfig
+from world_models.training.gradient_search import GradientSearch
 from world_models.training.train_controller import ControllerResult, train_controller
 
 # Steps of a generation: 4 candidates of 2 episodes of 6 at first, then 5 of 3, then 3 of 4.
@@ -17,10 +20,17 @@ PAIRS = [{**PHASES[0], "pop_size": 6, "mean_rate": 0.5, "search": "pgpe"}, {**PH
 
 # Up the gradient, in two phases, then candidates again.
 CLIMBS = [
-    {"sigma": 0.3, "pop_size": 3, "samples": 2, "env_steps": 150, "search": "gradient"},
-    {"sigma": 0.2, "pop_size": 6, "samples": 1, "env_steps": 90, "search": "gradient", "mean_rate": 0.5},
+    {"sigma": 0.3, "pop_size": 3, "samples": 2, "env_steps": 200, "search": "gradient"},
+    {"sigma": 0.2, "pop_size": 4, "samples": 1, "env_steps": 150, "search": "gradient", "mean_rate": 0.5},
     {**PHASES[1], "env_steps": 60, "components": 4},
 ]
+CLIMBING = {"max_env_steps": 60, "phases": CLIMBS, "max_generations": None, "components": 3, "whitening_episodes": 3}
+
+
+def short_generations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up the gradient: 3 updates a generation, of 5 steps a lane."""
+    monkeypatch.setattr(GradientSearch, "updates", 3)
+    monkeypatch.setattr(GradientSearch, "steps", 5)
 
 
 def config(logdir: Path, **changes) -> WMControllerConfig:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.training.evolutions import CLIMBS, FRESH, PAIRS, PHASES, timeless, train
+from tests.training.evolutions import CLIMBING, FRESH, PAIRS, PHASES, short_generations, timeless, train
 from world_models.errors import CheckpointError
 from world_models.models.load import load_controller
 from world_models.training import evolution_run
@@ -25,13 +25,11 @@ from world_models.utils.run_dir import load_checkpoint, log_path, read_jsonl
         (5, {"max_env_steps": 60, "phases": PHASES, "max_generations": None}),
         (5, {"max_env_steps": 60, "phases": FRESH, "max_generations": None, "components": 3, "whitening_episodes": 3}),
         (5, {"max_env_steps": 60, "phases": PAIRS, "max_generations": None, "components": 3, "whitening_episodes": 3}),
-        *(
-            (stop, {"max_env_steps": 60, "phases": CLIMBS, "max_generations": None, "components": 3})
-            for stop in (3, 4, 5)
-        ),
+        *((stop, CLIMBING) for stop in (3, 4, 5)),
     ],
 )
 def test_a_run_that_ctrl_c_stopped_goes_on_as_if_it_had_not_been(new_run, monkeypatch, changes, stop_at_call):
+    short_generations(monkeypatch)
     straight = train(new_run("straight"), **changes)
     real, calls = evolution_run.evaluate, []
 
@@ -58,21 +56,21 @@ def test_a_run_that_ctrl_c_stopped_goes_on_as_if_it_had_not_been(new_run, monkey
 
 
 def test_the_gradient_goes_on_exactly_where_it_was_stopped_between_two_updates(new_run, monkeypatch):
-    changes = {"max_env_steps": 60, "phases": CLIMBS, "max_generations": None, "components": 3}
-    straight = train(new_run("straight"), **changes)
-    logdir, real, calls = new_run("stopped"), evolution_run.live, []
+    short_generations(monkeypatch)
+    straight = train(new_run("straight"), **CLIMBING)
+    logdir, real, calls = new_run("stopped"), evolution_run.go, []
 
     def interrupted(*args, **kwargs):
         calls.append(0)
-        if len(calls) == 3:
+        if len(calls) == 5:
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(evolution_run, "live", interrupted)
-        train(logdir, **changes)
+        patched.setattr(evolution_run, "go", interrupted)
+        train(logdir, **CLIMBING)
     assert read_jsonl(log_path(logdir, "ctrl"))[-1]["generation"] < straight.history[-1]["generation"]
-    assert timeless(train(logdir, **changes).history) == timeless(straight.history)
+    assert timeless(train(logdir, **CLIMBING).history) == timeless(straight.history)
 
 
 def test_a_finished_run_returns_at_once_and_a_larger_budget_goes_on_from_it(new_run, monkeypatch):

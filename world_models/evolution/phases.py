@@ -45,9 +45,9 @@ class Phase:
             that is better; 0: it does not.
         search: "cma-es", or "pgpe" (`evolution.pgpe`), which goes by how much returns differ; a pair of its candidates
             has episodes of its own, so that none are replayed. Or "gradient", on the road: C itself drives, with noise
-            (`sigma`) on its outputs, pop_size x samples episodes a generation, and a critic says what each step was
-            worth (`rollout.policy_gradient`); `mean_rate` is a share of its learning rate. It searches among all of
-            C's numbers, in a space of its own.
+            (`sigma`) on its outputs, on pop_size x samples lanes, and a critic says what each step was worth
+            (`rollout.policy_gradient`); `mean_rate` is a share of its learning rate, which falls to a tenth. It
+            searches among all of C's numbers, in a space of its own.
     """
 
     sigma: float

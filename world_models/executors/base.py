@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from world_models.rollout.dream_driver import DreamDriver
 from world_models.rollout.driver import Driver
-from world_models.rollout.experience import Lived
+from world_models.rollout.road import Stretch, side_by_side
 from world_models.types import DoubleArray, Episode, EpisodeResult
 
 Progressed = Callable[[list[EpisodeResult]], None]
@@ -21,7 +21,7 @@ AnyDriver = Driver | DreamDriver
 
 @dataclass(frozen=True)
 class Job:
-    """One call of a driver's method ("evaluate", "live", "collect", "consequences") with plain arguments."""
+    """One call of a driver's method ("evaluate", "go", "collect", "consequences") with plain arguments."""
 
     method: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -72,22 +72,26 @@ def evaluate(
     return flat(executor.run(jobs, progressed))
 
 
-def live(
-    executor: Executor,
-    episodes: Sequence[Episode],
-    parameters: DoubleArray,
-    spread: float,
-    lanes: int,
-    *,
-    time_limit: int,
-    hopeless: int | None = None,
-) -> list[Lived]:
-    """One C (P,) drives episodes with noise of `spread` on its outputs (`Driver.live`), sharded over the workers."""
-    common = {"candidates": parameters[None], "spread": spread, "time_limit": time_limit, "hopeless": hopeless}
-    parts = shards(list(episodes), executor.workers, lanes)
-    jobs = [Job("live", {"episodes": list(part), **common}) for part in parts]
-    answers: Any = executor.run(jobs)
-    return [lived for part in answers for lived in part]
+def go(
+    executor: Executor, parameters: DoubleArray, spread: float, steps: int, seeds: Sequence[int] | None, **limits: Any
+) -> Stretch:
+    """Lanes drive on on the road without end (`Driver.go`), side by side in the order of their seeds.
+
+    Each worker has its own lanes, and is given one job: only an executor whose free workers take jobs in their order
+    (those of this machine) can do this.
+
+    Args:
+        executor: Of this machine.
+        parameters, spread, steps: See `rollout.road`.
+        seeds: Of lanes to begin, at least one a worker; None: those that are there go on.
+        limits: Of episodes: `time_limit`, `hopeless`.
+    """
+    count = executor.workers
+    edges = [len(seeds or ()) * k // count for k in range(count + 1)]
+    parts = [None if seeds is None else list(seeds[a:b]) for a, b in itertools.pairwise(edges)]
+    common = {"parameters": parameters, "spread": spread, "steps": steps, **limits}
+    answers: Any = executor.run([Job("go", {"anew": part, **common}) for part in parts])
+    return side_by_side([part for answer in answers for part in answer])
 
 
 def flat(results: Iterable[list[EpisodeResult]]) -> list[EpisodeResult]:

@@ -7,7 +7,7 @@ episodes is evaluated by the same code wherever it runs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from world_models.datasets.rollout_files import write_rollout
@@ -16,15 +16,15 @@ from world_models.envs.envpool_env import EnvPoolLanes, envpool_installed
 from world_models.envs.gym_env import GymLanes
 from world_models.envs.lanes import Lanes
 from world_models.envs.registry import env_spec
-from world_models.errors import CheckpointError, ConfigError
+from world_models.errors import CheckpointError, ConfigError, WorkerError
 from world_models.models.agent import Agent
 from world_models.models.controller import Controller
 from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.rollout.collect import Recorder
-from world_models.rollout.experience import Diary, Lived, StrayingPolicy
 from world_models.rollout.loop import Listener, Policy, drive
 from world_models.rollout.policies import AgentPolicy, NoisePolicy
 from world_models.rollout.population import around
+from world_models.rollout.road import Road, Stretch
 from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
 from world_models.utils.threads import one_torch_thread
 
@@ -126,6 +126,8 @@ class Driver:
             raise ConfigError("draw=False would have the agent drive blind: it is for policies that do not look.")
         self.recipe = recipe
         self.lanes = make_lanes(recipe)
+        self._road: Road | None = None
+        self._road_lanes: Lanes | None = None
         self.agent = make_agent(recipe, self.lanes.actions) if recipe.policy == "agent" else None
 
     def _policy(self, candidates: DoubleArray | None) -> Policy:
@@ -154,24 +156,41 @@ class Driver:
                 listeners=listeners,
             )
 
-    def live(
+    def go(
         self,
-        episodes: Sequence[Episode],
-        candidates: DoubleArray,
+        parameters: DoubleArray,
         spread: float,
+        steps: int,
         *,
+        anew: Sequence[int] | None,
         time_limit: int | None = None,
         hopeless: int | None = None,
-    ) -> list[Lived]:
-        """Drive episodes with noise on C's outputs, `spread` before squashing, and tell what it saw, did and earned."""
+    ) -> list[Stretch]:
+        """Drive on on the road without end (`rollout.road`), a list of one stretch, as an executor wants it.
+
+        Args:
+            parameters: C's, flat (P,).
+            spread: Of the noise on its outputs.
+            steps: Of each lane.
+            anew: Seeds of lanes to begin; None: the lanes that are there go on.
+            time_limit, hopeless: When an episode of lanes that begin is over.
+
+        Raises:
+            WorkerError: there are no lanes to go on with; whoever had them died.
+        """
         if self.agent is None:
-            raise ConfigError("Only an agent lives episodes: give the recipe the policy 'agent'.")
-        horizon = time_limit or self.recipe.time_limit
-        policy = StrayingPolicy(self.agent, candidates, spread=spread, horizon=horizon)
-        diary = Diary(policy)
+            raise ConfigError("Only an agent goes on the road: give the recipe the policy 'agent'.")
+        if anew is not None:
+            if self._road_lanes is None or self._road_lanes.num_lanes != len(anew):
+                self._road_lanes = make_lanes(replace(self.recipe, num_lanes=len(anew)))
+            limit = time_limit or self.recipe.time_limit
+            self._road = Road(self._road_lanes, self.agent, anew, limit, hopeless)
+        if self._road is None:
+            raise WorkerError(
+                "A worker died, and its lanes with it; start again, and the run goes on from its last generation."
+            )
         with one_torch_thread():
-            drive(self.lanes, policy, episodes, time_limit=horizon, hopeless=hopeless, listeners=[diary])
-        return [diary.lived[episode] for episode in episodes]
+            return [self._road.drive(parameters, spread, steps)]
 
     def collect(self, paths: Mapping[int, str], hopeless: int | None = None) -> list[EpisodeResult]:
         """Drive one episode a seed and write it to its path; a file is there whole or not at all."""
@@ -198,3 +217,5 @@ class Driver:
     def close(self) -> None:
         """Let the environments go."""
         self.lanes.close()
+        if self._road_lanes is not None:
+            self._road_lanes.close()

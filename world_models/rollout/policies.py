@@ -103,9 +103,7 @@ def _walk(rng: np.random.Generator, steps: int, drift: npt.NDArray[np.float64]) 
     return walk
 
 
-class AgentCarry(NamedTuple):
-    """What an agent at the wheel keeps of every lane."""
-
+class _AgentCarry(NamedTuple):
     state: AgentState  # (L, R)
     parameters: list[torch.Tensor]  # (L, ...) of the candidate that drives each lane
     noise: torch.Tensor | None  # (L, T, Z)
@@ -134,11 +132,11 @@ class AgentPolicy:
         self.population = Population(agent.controller, candidates)
         self.horizon = horizon
 
-    def start(self, num_lanes: int) -> AgentCarry:
+    def start(self, num_lanes: int) -> _AgentCarry:
         """States of zero and the first candidate everywhere."""
         parameters = self.population.gather(torch.zeros(num_lanes, dtype=torch.long))
         noise = torch.zeros(num_lanes, self.horizon, self._noise_size()) if self._noise_size() else None
-        return AgentCarry(
+        return _AgentCarry(
             self.agent.start(num_lanes),
             [p.to(self.agent.device) for p in parameters],
             noise,
@@ -148,7 +146,7 @@ class AgentPolicy:
     def _noise_size(self) -> int:
         return self.agent.cell.latents if self.agent.sample_latents else 0
 
-    def reset(self, carry: AgentCarry, lanes: IntArray, episodes: Sequence[Episode]) -> AgentCarry:
+    def reset(self, carry: _AgentCarry, lanes: IntArray, episodes: Sequence[Episode]) -> _AgentCarry:
         """Zero the lanes' states, put their candidates in, draw their noise."""
         rows = torch.from_numpy(np.asarray(lanes))
         fresh = self.agent.start(len(lanes))
@@ -164,14 +162,14 @@ class AgentPolicy:
         carry.time[rows] = 0
         return carry
 
-    def act(self, carry: AgentCarry, lanes: IntArray, frames: UInt8Array) -> tuple[FloatArray, AgentCarry]:
+    def act(self, carry: _AgentCarry, lanes: IntArray, frames: UInt8Array) -> tuple[FloatArray, _AgentCarry]:
         """Actions of the lanes' own candidates; the carry's rows of these lanes are replaced."""
         rows = torch.from_numpy(np.asarray(lanes))
         everyone = len(lanes) == len(carry.time)
         state = carry.state if everyone else AgentState(carry.state.h[rows], carry.state.c[rows])
         parameters = carry.parameters if everyone else [p[rows] for p in carry.parameters]
         noise = None if carry.noise is None else carry.noise[rows, carry.time[rows]]
-        action, after = self._act(carry, lanes, frames, state, parameters, noise)
+        action, after = self.agent.act(torch.from_numpy(frames), state, parameters, noise)
         if everyone:
             carry = carry._replace(state=after)
         else:
@@ -179,14 +177,3 @@ class AgentPolicy:
             carry.state.c[rows] = after.c
         carry.time[rows] += 1
         return action.cpu().numpy(), carry
-
-    def _act(
-        self,
-        carry: AgentCarry,
-        lanes: IntArray,
-        frames: UInt8Array,
-        state: AgentState,
-        parameters: list[torch.Tensor],
-        noise: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, AgentState]:
-        return self.agent.act(torch.from_numpy(frames), state, parameters, noise)

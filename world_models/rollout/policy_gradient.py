@@ -54,8 +54,7 @@ class Experience(NamedTuple):
 
     `states` (T + 1, L, D) are what C sees before each step and after the last, `outputs` (T, L, A) what was done,
     before squashing; (T, L) are `rewards`, `ended` (the task was over after the step) and `cut` (it was not, but the
-    episode was). After either of these a lane's next state is another episode's first. Steps that nobody drove, where
-    lanes are not all as long, are not `driven` (T, L).
+    episode was). After either of these a lane's next state is another episode's first.
     """
 
     states: torch.Tensor
@@ -63,7 +62,6 @@ class Experience(NamedTuple):
     rewards: torch.Tensor
     ended: torch.Tensor
     cut: torch.Tensor
-    driven: torch.Tensor | None = None
 
 
 class Scale(NamedTuple):
@@ -195,12 +193,11 @@ class PolicyGradient:
     def _improve(self, experience: Experience, critic_alone: bool) -> None:
         rules = self.rules
         scaled = self._scaled(experience.states)
-        driven = experience.driven if experience.driven is not None else torch.ones_like(experience.ended)
         with torch.no_grad():
             values = self._critic(scaled)[..., 0]
-            better, wanted = (x[driven] for x in advantages(experience, values, rules.discount, rules.trace))
+            better, wanted = (x.reshape(-1) for x in advantages(experience, values, rules.discount, rules.trace))
             better = ((better - better.mean()) / (better.std() + 1e-8)).clamp(-_LARGEST, _LARGEST)
-            outputs, seen = (experience.outputs / self._scale.unit)[driven], scaled[:-1][driven]
+            outputs, seen = (experience.outputs / self._scale.unit).flatten(0, 1), scaled[:-1].flatten(0, 1)
             before = self._log_odds(seen, outputs)
         for _ in range(rules.passes):
             order = torch.randperm(len(seen), generator=self._generator).to(seen.device)

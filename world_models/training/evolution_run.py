@@ -14,7 +14,7 @@ import numpy.typing as npt
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.evolution.parameters import WhitenedSpace
 from world_models.evolution.phases import GRADIENT
-from world_models.executors.base import evaluate, live
+from world_models.executors.base import evaluate, go
 from world_models.executors.local import make_executor
 from world_models.models.dream_rules import DreamRules
 from world_models.report.episode import film
@@ -170,28 +170,25 @@ class EvolutionRun(EvolutionBasis):
         }
 
     def _learn(self, search: GradientSearch) -> tuple[DoubleArray, dict[str, Any]]:
-        """One generation of C's own episodes, and what it learns of them."""
-        now, generation = self.state, self.state.generation
-        episodes = [Episode(0, self._seed("track", generation, i)) for i in range(search.pop_size)]
-        lived = live(
-            self.executor,
-            episodes,
-            now.space.to_parameters(search.mean),
-            search.sigma,
-            self.settings.num_lanes,
-            time_limit=now.horizon,
-            hopeless=self.settings.hopeless or None,
-        )
-        results = [each.result for each in lived]
-        search.learn(lived)
-        now.count(results)
+        """One generation of C's own driving, and what it learns of it."""
+        now, generation, first = self.state, self.state.generation, True
+        returns: list[float] = []
+        for _ in range(search.updates):
+            seeds = [self._seed("lane", generation, lane) for lane in range(search.pop_size)] if first else None
+            parameters, limits = now.space.to_parameters(search.mean), (now.horizon, self.settings.hopeless or None)
+            lived = go(
+                self.executor, parameters, search.sigma, search.steps, seeds, time_limit=limits[0], hopeless=limits[1]
+            )
+            search.learn(lived.experience, now.share_of_phase)
+            now.totals["episodes"] += len(lived.returns)
+            now.totals["env_steps"] += search.steps * search.pop_size
+            returns, first = returns + lived.returns, False
         now.means.add(search.mean)
-        returns = np.array([r.expected_return(now.horizon) for r in results])
         return search.mean, {
             "generation": generation + 1,
-            "best": float(returns.max()),
-            "mean": float(returns.mean()),
-            "std": float(returns.std()),
+            "best": max(returns, default=math.nan),
+            "mean": float(np.mean(returns)) if returns else math.nan,
+            "std": float(np.std(returns)) if returns else math.nan,
             "sigma": search.sigma,
             "horizon": now.horizon,
             "samples": 1,

@@ -89,6 +89,13 @@ class EvolutionState:
             return False
         return self.totals["env_steps"] >= s.max_env_steps + sum(phase.env_steps for phase in s.phases[: self.phase])
 
+    @property
+    def share_of_phase(self) -> float:
+        """How much of the budget of a phase after the first is spent."""
+        s = self.settings
+        before = (s.max_env_steps or 0) + sum(phase.env_steps for phase in s.phases[: self.phase - 1])
+        return min(1.0, max(0.0, (self.totals["env_steps"] - before) / s.phases[self.phase - 1].env_steps))
+
     def count(self, results: list[EpisodeResult]) -> None:
         """Add episodes to what the run has cost."""
         self.totals["episodes"] += len(results)

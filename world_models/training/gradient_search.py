@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,32 +11,32 @@ import torch
 
 from world_models.errors import CheckpointError
 from world_models.evolution.parameters import WhitenedSpace
-from world_models.rollout.experience import Lived, experience_of
-from world_models.rollout.policy_gradient import GradientRules, PolicyGradient, Scale
+from world_models.rollout.policy_gradient import Experience, GradientRules, PolicyGradient, Scale
 from world_models.types import DoubleArray
 
-# An update is of whole episodes, tens of thousands of steps. A discount of 0.99 sees two seconds of driving ahead: a
-# bend. No running average of the weights: a phase has that of its last means.
-_RULES = GradientRules(discount=0.99, passes=4, batch=1152, last_rate=1.0, memory=0.0)
-_CRITIC_FIRST = 2  # generations of the critic alone: what knows nothing yet would lead C astray
+# A discount of 0.99 sees two seconds of driving ahead: a bend. No running average of the weights: a phase has that of
+# its last means.
+_RULES = GradientRules(discount=0.99, passes=4, batch=1152, last_rate=0.1, memory=0.0)
+_CRITIC_FIRST = 12  # updates of the critic alone: what knows nothing yet would lead C astray
 
 
 class GradientSearch:
-    """C up the gradient, an update a generation (`rollout.policy_gradient`).
+    """C up the gradient, some updates a generation (`rollout.policy_gradient`).
 
     Args:
         space: Of all entries that C sees (`WhitenedSpace.of_entries`), about the C that it begins at.
         spread: Standard deviation of the noise on C's outputs before they are squashed.
-        episodes: Of a generation.
+        lanes: That drive at once.
         seed: Of the critic and the batches.
-        rate: Of C's weights, in that which `rollout.policy_gradient` has.
+        rate: Of C's weights at first, in that which `rollout.policy_gradient` has.
     """
 
     paired = False
+    updates, steps = 20, 96  # of a generation, and of each lane to an update: two laps
 
-    def __init__(self, space: WhitenedSpace, spread: float, episodes: int, seed: int, rate: float = 1.0) -> None:
+    def __init__(self, space: WhitenedSpace, spread: float, lanes: int, seed: int, rate: float = 1.0) -> None:
         assert space.offset is not None
-        self._space, self.sigma, self.pop_size, self._rate = space, spread, episodes, rate
+        self._space, self.sigma, self.pop_size, self._rate = space, spread, lanes, rate
         rules = replace(_RULES, noise=spread, rate=rate * _RULES.rate)
         scale = Scale(
             torch.from_numpy(space.center),
@@ -47,17 +47,17 @@ class GradientSearch:
 
     @property
     def generation(self) -> int:
-        """How many updates there were."""
-        return self._learner.updates
+        """How many were learned of."""
+        return self._learner.updates // self.updates
 
     @property
     def mean(self) -> DoubleArray:
         """C as it is now, a point of the space."""
         return self._space.to_point(self._learner.parameters)
 
-    def learn(self, episodes: Sequence[Lived]) -> None:
-        """One update by what was lived with C as it is."""
-        self._learner.learn(experience_of(episodes), critic_alone=self.generation < _CRITIC_FIRST)
+    def learn(self, experience: Experience, done: float) -> None:
+        """One update by what was lived with C as it is; `done` is the share of the phase that is behind it."""
+        self._learner.learn(experience, done, critic_alone=self._learner.updates < _CRITIC_FIRST)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, from which `load_state_dict` goes on exactly."""
