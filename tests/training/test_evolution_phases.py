@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.small_runs import HIDDENS, LATENTS
-from tests.training.evolutions import PHASES, train
+from tests.training.evolutions import CLIMBS, PHASES, short_generations, train
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.controller import Controller, flatten_parameters
 from world_models.training import evolution_run
@@ -47,7 +47,10 @@ def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_e
         ([{**PHASES[0], "replayed": -0.5}], r"replayed=-0\.5"),
         ([{**PHASES[0], "components": -1}], "components=-1"),
         ([{**PHASES[0], "components": 4}], "the first phase has none"),
-        ([{**PHASES[0], "search": "newton"}], "search='newton'.*cma-es, pgpe"),
+        ([{**PHASES[0], "search": "newton"}], "search='newton'.*cma-es, pgpe, gradient"),
+        ([{**PHASES[0], "search": "gradient", "components": 4}], "search gradient has a space of its own"),
+        ([{**PHASES[0], "search": "gradient"}], "evolved in components first"),
+        ([{**PHASES[0], "gradient_steps": 9}], "gradient_steps needs a new space"),
         ([{**PHASES[0], "search": "pgpe"}], "even pop_size"),
         ([{**PHASES[0], "search": "pgpe", "pop_size": 4, "replayed": 0.5}], "no replayed"),
         ("all", "'all'"),
@@ -116,3 +119,23 @@ def test_at_the_end_of_each_phase_the_best_is_chosen_on_more_tracks(new_run, mon
     assert result.best_return == choices[1][4].max(), "what re-evaluations had said no longer counts"
     assert load_checkpoint(logdir / "ctrl" / "best.tar")["return_mean"] == result.best_return
     assert result.history[-1]["eval_best"] == choices[1][4][3]
+
+
+def test_up_the_gradient_c_earns_more_on_tracks_that_it_has_not_driven(new_run, monkeypatch):
+    """A return is that of the place that the actions lead to, so that steering at random costs."""
+    short_generations(monkeypatch)
+    phase = {"sigma": 0.3, "pop_size": 16, "samples": 1, "env_steps": 12_000, "search": "gradient"}
+    settings = {"max_env_steps": 60, "components": 3, "whitening_episodes": 3, "max_generations": None, "sigma": 1.0}
+    result = train(new_run(), **settings, phases=[phase], eval_every=50, eval_episodes=40)
+    before = next(record for record in result.history if "eval_mean" in record)["eval_mean"]
+    assert result.history[-1]["eval_mean"] > before + 2.0
+    climbing = [record for record in result.history if record["sigma"] == 0.3]
+    steps = [record["env_steps"] for record in climbing]
+    assert np.diff(steps)[1:-1].min() >= 16 * 5 * 3 and climbing[-1]["mean"] > climbing[0]["mean"]
+
+
+def test_who_drives_where_does_not_change_the_gradient(new_run, monkeypatch):
+    short_generations(monkeypatch)
+    settings = {"max_env_steps": 60, "components": 3, "whitening_episodes": 3, "max_generations": None}
+    few, many = (train(new_run(str(lanes)), **settings, phases=CLIMBS[:1], num_lanes=lanes) for lanes in (1, 9))
+    assert [record["mean"] for record in few.history] == [record["mean"] for record in many.history]
