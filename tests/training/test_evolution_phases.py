@@ -134,6 +134,14 @@ def test_up_the_gradient_c_earns_more_on_tracks_that_it_has_not_driven(new_run, 
     assert np.diff(steps)[1:-1].min() >= 16 * 5 * 3 and climbing[-1]["mean"] > climbing[0]["mean"]
 
 
+def test_an_mlp_and_sampled_latents_cannot_go_up_the_gradient(new_run):
+    settings = {"max_env_steps": 60, "components": 3, "phases": CLIMBS[:1]}
+    with pytest.raises(ConfigError, match="leave out sample_latents"):
+        train(new_run(), **settings, sample_latents=True)
+    with pytest.raises(ConfigError, match="needs a linear C"):
+        train(new_run("mlp"), **{**settings, "components": 0, "hidden_layers": [3]})
+
+
 def test_who_drives_where_does_not_change_the_gradient(new_run, monkeypatch):
     short_generations(monkeypatch)
     settings = {"max_env_steps": 60, "components": 3, "whitening_episodes": 3, "max_generations": None}

@@ -76,6 +76,8 @@ class EvolutionBasis:
                 "phases has search='gradient', and C is evolved in the dream: there a phase begins up the gradient "
                 "with gradient_steps."
             )
+        if self.settings.sample_latents:
+            raise ConfigError("phases has search='gradient', which sees the latents' means: leave out sample_latents.")
         if self.settings.hidden_layers or not self.settings.components:
             raise ConfigError(
                 "phases has search='gradient', which needs a linear C that is evolved in components first: they are "
