@@ -171,18 +171,19 @@ class EvolutionRun(EvolutionBasis):
 
     def _learn(self, search: GradientSearch) -> tuple[DoubleArray, dict[str, Any]]:
         """One generation of C's own driving, and what it learns of it."""
-        now, generation, first = self.state, self.state.generation, True
-        returns: list[float] = []
+        now, generation, returns = self.state, self.state.generation, list[float]()
+        seeds: list[int] | None = [self._seed("lane", generation, lane) for lane in range(search.pop_size)]
+        limit, hopeless = self.config.time_limit, self.settings.hopeless or None
         for _ in range(search.updates):
-            seeds = [self._seed("lane", generation, lane) for lane in range(search.pop_size)] if first else None
-            parameters, limits = now.space.to_parameters(search.mean), (now.horizon, self.settings.hopeless or None)
+            parameters = now.space.to_parameters(search.mean)
             lived = go(
-                self.executor, parameters, search.sigma, search.steps, seeds, time_limit=limits[0], hopeless=limits[1]
+                self.executor, parameters, search.sigma, search.steps, seeds, time_limit=limit, hopeless=hopeless
             )
+            seeds = None  # the lanes that are there go on
             search.learn(lived.experience, now.share_of_phase)
+            returns += lived.returns
             now.totals["episodes"] += len(lived.returns)
             now.totals["env_steps"] += search.steps * search.pop_size
-            returns, first = returns + lived.returns, False
         now.means.add(search.mean)
         return search.mean, {
             "generation": generation + 1,
@@ -190,7 +191,7 @@ class EvolutionRun(EvolutionBasis):
             "mean": float(np.mean(returns)) if returns else math.nan,
             "std": float(np.std(returns)) if returns else math.nan,
             "sigma": search.sigma,
-            "horizon": now.horizon,
+            "horizon": limit,
             "samples": 1,
             "f": None,
         }
