@@ -91,9 +91,6 @@ _NOISE = Preset(
     },
 )
 
-# Once C drives at all: up the gradient of what it earns, which hears of each step what it was worth, 32 lanes at once.
-_UPHILL = {"sigma": 0.3, "pop_size": 32, "samples": 1, "env_steps": 450_000, "search": "gradient"}
-
 # A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is, and C
 # carried over to them, in components of what it sees.
 _DRIVEN = Preset(
@@ -200,7 +197,6 @@ PRESETS: dict[str, Preset] = {
             **_NOISE.ctrl,
             "hopeless": 40,
             "max_env_steps": 200_000,
-            "phases": [_UPHILL],
             # Only a machine much slower than two cores of 2026 meets this cap; its run is then not repeatable.
             "max_seconds": 640.0,
             "eval_every": 14,
