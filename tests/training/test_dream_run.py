@@ -61,7 +61,7 @@ def test_a_log_counts_dreamed_steps_and_what_was_clamped(tmp_path: Path):
     logdir = save_dream(tmp_path)
     result = train(logdir, DreamRules(temperature=500.0, precision="fp32"))
     history = read_jsonl(log_path(logdir, "ctrl"))
-    assert history == result.history and history[-1]["env_steps"] == 4 * 6 * 2 * 8 + 2 * 3 * 3 * 8
+    assert history == result.history and history[-1]["env_steps"] == 4 * 6 * 2 * 8 + (2 + 3) * 3 * 8
     assert 0 < history[0]["clamped"] < history[-1]["clamped"]
 
 
