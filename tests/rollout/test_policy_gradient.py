@@ -73,11 +73,9 @@ def test_before_it_learns_c_is_what_it_was(bias: bool):
     torch.testing.assert_close(learner.act(seen), seen @ weight.T + shift, rtol=1e-3, atol=1e-3)
 
 
-def learned(
-    bias: bool, seed: int = 0, updates: int = 150, delay: int = 0, critic_alone: bool = False
-) -> PolicyGradient:
+def learned(bias: bool, seed: int = 0, updates: int = 150, delay: int = 0, critic_first: int = 0) -> PolicyGradient:
     """C that is to double the first entry and to add 0.5; the reward comes `delay` steps later."""
-    rules = GradientRules(steps=8, discount=0.5, noise=0.3, rate=1e-2, batch=256)
+    rules = GradientRules(steps=8, discount=0.5, noise=0.3, rate=1e-2, batch=256, critic_first=critic_first)
     learner = learner_of(np.zeros(STATES + bias), 1, bias, seed, rules)
     rng = np.random.default_rng(seed)
     for _ in range(updates):
@@ -87,7 +85,7 @@ def learned(
         rewards = torch.zeros(8, LANES)
         rewards[delay:] = -(outputs - goal).square()[: 8 - delay, :, 0]
         none = torch.zeros(8, LANES, dtype=torch.bool)
-        learner.learn(Experience(states, outputs, rewards, none, none), critic_alone=critic_alone)
+        learner.learn(Experience(states, outputs, rewards, none, none))
     return learner
 
 
@@ -110,12 +108,12 @@ def test_the_same_seed_gives_the_same_c_and_another_seed_another():
 
 
 def test_c_stays_where_the_critic_learns_alone():
-    np.testing.assert_array_equal(learned(True, updates=3, critic_alone=True).parameters, np.zeros(STATES + 1))
+    np.testing.assert_array_equal(learned(True, updates=3, critic_first=3).parameters, np.zeros(STATES + 1))
 
 
 def more_is_better(updates: int, done: float = 0.0, memory: float = 0.9) -> tuple[float, float]:
     """What C gives on average, and what it does while it learns, where more output is more reward."""
-    rules = GradientRules(steps=2, discount=0.5, rate=1e-2, last_rate=0.1, memory=memory, batch=64)
+    rules = GradientRules(steps=2, discount=0.5, rate=1e-2, last_rate=0.1, memory=memory, batch=64, critic_first=0)
     learner = learner_of(np.zeros(STATES + 1), 1, True, 0, rules)
     none = torch.zeros(2, LANES, dtype=torch.bool)
     states = states_of(1, 3 * LANES).reshape(3, LANES, STATES)

@@ -56,7 +56,7 @@ def test_without_noise_a_lane_drives_its_tracks_as_the_agent_does(run: Path):
             returns.append(result.episode_return)
             first = end + 1
     assert len(returns) >= 2 * len(SEEDS) and bool(cut.any()) and bool(ended.any())
-    assert sorted(lived.returns) == pytest.approx(sorted(returns), abs=1e-5) and len(lived.steps) == len(returns)
+    assert sorted(lived.returns) == pytest.approx(sorted(returns), abs=1e-5)
 
 
 def test_lanes_of_two_processes_are_as_those_of_one_and_go_on_where_they_were(run: Path):

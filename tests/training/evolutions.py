@@ -1,5 +1,6 @@
 """Evolutions of a few generations on the steering environment, for the tests of stage C."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, LATENTS
 from world_models.configs.wm_config import WMControllerConfig
+from world_models.training import gradient_search
 from world_models.training.gradient_search import GradientSearch
 from world_models.training.train_controller import ControllerResult, train_controller
 
@@ -30,7 +32,7 @@ CLIMBING = {"max_env_steps": 60, "phases": CLIMBS, "max_generations": None, "com
 def short_generations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Up the gradient: 3 updates a generation, of 5 steps a lane."""
     monkeypatch.setattr(GradientSearch, "updates", 3)
-    monkeypatch.setattr(GradientSearch, "steps", 5)
+    monkeypatch.setattr(gradient_search, "_RULES", replace(gradient_search._RULES, steps=5))
 
 
 def config(logdir: Path, **changes) -> WMControllerConfig:

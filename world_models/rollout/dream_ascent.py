@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from world_models.rollout.dream_driver import DreamDriver
 
 _SCALED_BY, _APART = 20, 20  # moments that inputs are scaled by, and steps between two of them
-_CRITIC_FIRST = 3  # updates of the critic alone: what knows nothing yet would lead C astray
 
 
 def ascend(
@@ -46,11 +45,9 @@ def ascend(
     bias = driver.controller.bias
     scale = Scale.of(parameters, lanes.states(parameters), driver.dream.actions, bias)
     learner = PolicyGradient(parameters, scale, bias, derive_seed("policy gradient", seed), rules)
-    updates = 0
     while lanes.dreamed < steps:
         experience = lanes.drive(learner, rules.steps)
-        learner.learn(experience, lanes.dreamed / steps, critic_alone=updates < _CRITIC_FIRST)
-        updates += 1
+        learner.learn(experience, lanes.dreamed / steps)
         if progressed is not None:
             ends = float(experience.ended.float().mean())
             progressed(lanes.dreamed, float(experience.rewards.mean()), ends)

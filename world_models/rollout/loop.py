@@ -54,7 +54,7 @@ class Listener(Protocol):
         """The episode on a lane is over."""
 
 
-class _Board:
+class Board:
     """Where every lane stands: its episode, return, steps, steps since the last reward."""
 
     def __init__(self, num_lanes: int) -> None:
@@ -111,7 +111,7 @@ def drive(
         raise ValueError(f"time_limit={time_limit} leaves no step: it starts at 1.")
     lanes.announce([episode.seed for episode in episodes])
     waiting = deque(range(len(episodes)))
-    board = _Board(lanes.num_lanes)
+    board = Board(lanes.num_lanes)
     carry = policy.start(lanes.num_lanes)
     results: list[EpisodeResult | None] = [None] * len(episodes)
     free = np.arange(min(lanes.num_lanes, len(episodes)))
@@ -119,7 +119,7 @@ def drive(
     carry = _refill(lanes, policy, episodes, waiting, board, carry, free)
     while active.size:
         actions, carry = policy.act(carry, active, board.frames[active])
-        with _failures_named(lanes, board, episodes, active):
+        with failures_named(lanes, board, episodes, active):
             step = lanes.step(active, actions)
         if listeners:
             assert board.native is not None
@@ -135,7 +135,7 @@ def drive(
                 listener.transition(heard)
         board.add(active, step.rewards)
         board.see(active, step.frames, lanes.spec.rows)
-        reasons = _reasons(board, active, step, time_limit, hopeless)
+        reasons = reasons_of(board, active, step, time_limit, hopeless)
         over = np.flatnonzero(reasons)
         for row in over:
             lane = int(active[row])
@@ -144,7 +144,7 @@ def drive(
                 episodes[where],
                 float(board.returns[lane]),
                 int(board.steps[lane]),
-                _REASONS[reasons[row]],
+                REASONS[reasons[row]],
                 last_reward=float(board.last_rewards[lane]),
             )
             results[where] = result
@@ -159,7 +159,7 @@ def drive(
 
 
 @contextlib.contextmanager
-def _failures_named(lanes: Lanes, board: _Board, episodes: Sequence[Episode], active: IntArray) -> Iterator[None]:
+def failures_named(lanes: Lanes, board: Board, episodes: Sequence[Episode], active: IntArray) -> Iterator[None]:
     """What an environment raises becomes an error that names lane, seed and step, and keeps the traceback.
 
     Raises:
@@ -182,13 +182,13 @@ def _failures_named(lanes: Lanes, board: _Board, episodes: Sequence[Episode], ac
         ) from error
 
 
-_REASONS = ("", "terminal", "truncated", "time_limit", "hopeless")
+REASONS = ("", "terminal", "truncated", "time_limit", "hopeless")
 
 
-def _reasons(
-    board: _Board, active: IntArray, step: Step, time_limit: int, hopeless: int | None
+def reasons_of(
+    board: Board, active: IntArray, step: Step, time_limit: int, hopeless: int | None
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Why each active lane's episode is over, as an index into `_REASONS`; 0 where it goes on."""
+    """Why each active lane's episode is over, as an index into `REASONS`; 0 where it goes on."""
     given_up = board.idle[active] >= hopeless if hopeless is not None else np.zeros(len(active), bool)
     return np.select(
         [step.terminals, step.truncated, board.steps[active] >= time_limit, given_up], [1, 2, 3, 4], default=0
@@ -200,7 +200,7 @@ def _refill(
     policy: Policy,
     episodes: Sequence[Episode],
     waiting: deque[int],
-    board: _Board,
+    board: Board,
     carry: Any,
     free: IntArray,
 ) -> Any:
@@ -209,7 +209,7 @@ def _refill(
     indices = [waiting.popleft() for _ in free]
     starting = [episodes[i] for i in indices]
     board.begin(free, indices)
-    with _failures_named(lanes, board, episodes, free):
+    with failures_named(lanes, board, episodes, free):
         frames = lanes.reset(free, [episode.seed for episode in starting])
     board.see(free, frames, lanes.spec.rows)
     return policy.reset(carry, free, starting)

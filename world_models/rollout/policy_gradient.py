@@ -33,6 +33,7 @@ class GradientRules:
         rate, critic_rate: Adam's; of C's weights with inputs and outputs scaled to a spread of 1, and of the critic.
         last_rate: What the rate of C's weights has fallen to in the end, as a share.
         memory: Of the running average of C's weights, which is what is given: it wanders less than any of them.
+        critic_first: Updates of the critic alone: what knows nothing yet would lead C astray.
         clip: How far the odds of an output may change in one update before its gradient is cut off.
     """
 
@@ -46,6 +47,7 @@ class GradientRules:
     critic_rate: float = 1e-3
     last_rate: float = 0.2
     memory: float = 0.99
+    critic_first: int = 3
     clip: float = 0.2
 
 
@@ -175,22 +177,21 @@ class PolicyGradient:
         noise = torch.randn(means.shape, generator=self._generator).to(means.device)
         return (means + self.rules.noise * noise) * self._scale.unit
 
-    def learn(self, experience: Experience, done: float = 0.0, critic_alone: bool = False) -> None:
+    def learn(self, experience: Experience, done: float = 0.0) -> None:
         """One update: C moves up the gradient, the critic towards what came.
 
         Args:
             experience: With C as it is.
             done: What share of all learning is done, by which C's rate falls.
-            critic_alone: C stays.
         """
         self._optimizer.param_groups[0]["lr"] = self.rules.rate * (1 - (1 - self.rules.last_rate) * min(done, 1.0))
-        self._improve(experience, critic_alone)
+        self._improve(experience)
         self.updates += 1
         memory = min(self.rules.memory, self.updates / (self.updates + 9))
         for average, now in zip(self._average, self._own, strict=True):
             average.lerp_(now.detach(), 1 - memory)
 
-    def _improve(self, experience: Experience, critic_alone: bool) -> None:
+    def _improve(self, experience: Experience) -> None:
         rules = self.rules
         scaled = self._scaled(experience.states)
         with torch.no_grad():
@@ -203,7 +204,7 @@ class PolicyGradient:
             order = torch.randperm(len(seen), generator=self._generator).to(seen.device)
             for rows in torch.split(order, rules.batch):
                 loss = (self._critic(seen[rows])[:, 0] - wanted[rows]).square().mean()
-                if not critic_alone:
+                if self.updates >= rules.critic_first:
                     loss = loss + self._objective(seen[rows], outputs[rows], before[rows], better[rows])
                 self._optimizer.zero_grad()
                 loss.backward()

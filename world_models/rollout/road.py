@@ -13,21 +13,23 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from world_models.envs.frames import resize_frames
 from world_models.envs.lanes import Lanes
 from world_models.models.agent import Agent
 from world_models.models.controller import Population
+from world_models.rollout.loop import REASONS, Board, failures_named, reasons_of
 from world_models.rollout.policy_gradient import Experience
-from world_models.types import AgentState, BoolArray, DoubleArray, IntArray, Step, UInt8Array
+from world_models.types import AgentState, DoubleArray, Episode, IntArray
 from world_models.utils.seeding import derive_seed
+
+# Of an episode that ended so nothing more would have come; of others it would.
+_LOST = ("terminal", "hopeless")
 
 
 class Stretch(NamedTuple):
-    """What lanes lived: `experience`, and of the episodes that ended in it returns and steps."""
+    """What lanes lived: `experience`, and the returns of the episodes that ended in it."""
 
     experience: Experience
     returns: list[float]
-    steps: list[int]
 
 
 class Road:
@@ -48,16 +50,20 @@ class Road:
         self._tracks = [_tracks(seed) for seed in seeds]
         self._noise = [torch.Generator().manual_seed(derive_seed("strays", seed)) for seed in seeds]
         self._active: IntArray = np.arange(count)
+        self._episodes = [Episode(0, 0)] * count
+        self._board = Board(count)
         self._state = AgentState(*(x.clone() for x in self._agent.start(count)))
-        self._earned, self._age, self._idle = np.zeros(count), np.zeros(count, np.int64), np.zeros(count, np.int64)
-        self._frames = self._begun(self._active)
+        self._begin(self._active)
 
-    def _begun(self, lanes: IntArray) -> torch.Tensor:
-        native = self._lanes.reset(lanes, [next(self._tracks[lane]) for lane in lanes])
-        return self._seen(native)
-
-    def _seen(self, native: UInt8Array) -> torch.Tensor:
-        return torch.from_numpy(np.array(resize_frames(native, rows=self._lanes.spec.rows)))
+    def _begin(self, lanes: IntArray) -> None:
+        for lane in lanes:
+            self._episodes[lane] = Episode(0, next(self._tracks[lane]))
+        self._board.begin(lanes, lanes.tolist())
+        with failures_named(self._lanes, self._board, self._episodes, lanes):
+            native = self._lanes.reset(lanes, [self._episodes[lane].seed for lane in lanes])
+        self._board.see(lanes, native, self._lanes.spec.rows)
+        for part in self._state:
+            part[torch.from_numpy(lanes)] = 0
 
     @torch.no_grad()
     def drive(self, parameters: DoubleArray, spread: float, steps: int) -> Stretch:
@@ -67,52 +73,37 @@ class Road:
             parameters: C's, flat (P,).
             spread: Standard deviation of the noise on its outputs before they are squashed.
             steps: T.
+
+        Raises:
+            EnvironmentFailure: an environment raised; it names lane, seed and step.
         """
-        count, agent = len(self._active), self._agent
+        count, agent, board = len(self._active), self._agent, self._board
         population = Population(agent.controller, parameters[None])
         own = [p.to(agent.device) for p in population.gather(torch.zeros(count, dtype=torch.long))]
         size = steps, agent.cell.actions
         noise = torch.stack([spread * torch.randn(size, generator=each) for each in self._noise], 1).to(agent.device)
-        states, outputs = [], []
+        states, outputs, returns = [], [], list[float]()
         rewards = torch.zeros(steps, count)
         ended, cut = (torch.zeros(steps, count, dtype=torch.bool) for _ in range(2))
-        over: list[tuple[float, int]] = []
         for t in range(steps):
-            told = agent.explore(self._frames, self._state, own, strays=noise[t])
+            told = agent.explore(torch.from_numpy(board.frames), self._state, own, strays=noise[t])
+            self._state = told.state
             states.append(told.seen.cpu())
             outputs.append(told.outputs.cpu())
-            step = self._lanes.step(self._active, told.actions.cpu().numpy())
-            self._state = told.state
+            with failures_named(self._lanes, board, self._episodes, self._active):
+                step = self._lanes.step(self._active, told.actions.cpu().numpy())
+            board.add(self._active, step.rewards)
+            board.see(self._active, step.frames, self._lanes.spec.rows)
+            reasons = np.array(REASONS)[reasons_of(board, self._active, step, *self._limits)]
             rewards[t] = torch.from_numpy(step.rewards)
-            lost, late = self._judged(step)
-            ended[t], cut[t] = torch.from_numpy(lost), torch.from_numpy(late)
-            self._frames = self._seen(step.frames)
-            over += self._renewed(np.flatnonzero(lost | late))
-        last = agent.explore(self._frames, self._state, own).seen.cpu()
-        experience = Experience(torch.stack([*states, last]), torch.stack(outputs), rewards, ended, cut)
-        return Stretch(experience, [each for each, _ in over], [length for _, length in over])
-
-    def _judged(self, step: Step) -> tuple[BoolArray, BoolArray]:
-        """Which lanes' episodes are over for good, and which were only cut."""
-        limit, hopeless = self._limits
-        self._earned += step.rewards
-        self._age += 1
-        self._idle = np.where(step.rewards > 0, 0, self._idle + 1)
-        lost = np.asarray(step.terminals, bool)
-        if hopeless is not None:
-            lost = lost | (self._idle >= hopeless)
-        return lost, ~lost & (np.asarray(step.truncated, bool) | (self._age >= limit))
-
-    def _renewed(self, lanes: IntArray) -> list[tuple[float, int]]:
-        """These lanes begin anew; what their episodes came to."""
-        if not len(lanes):
-            return []
-        over = [(float(self._earned[lane]), int(self._age[lane])) for lane in lanes]
-        self._frames[torch.from_numpy(lanes)] = self._begun(lanes)
-        for part in self._state:
-            part[torch.from_numpy(lanes)] = 0
-        self._earned[lanes], self._age[lanes], self._idle[lanes] = 0, 0, 0
-        return over
+            ended[t] = torch.from_numpy(np.isin(reasons, _LOST))
+            cut[t] = torch.from_numpy(reasons != "") & ~ended[t]
+            over = np.flatnonzero(reasons != "")
+            returns += board.returns[over].tolist()
+            if over.size:
+                self._begin(over)
+        last = agent.explore(torch.from_numpy(board.frames), self._state, own).seen.cpu()
+        return Stretch(Experience(torch.stack([*states, last]), torch.stack(outputs), rewards, ended, cut), returns)
 
 
 def _tracks(seed: int) -> Iterator[int]:
@@ -123,5 +114,4 @@ def side_by_side(stretches: Sequence[Stretch]) -> Stretch:
     """What several processes' lanes lived, one lane after the other."""
     fields = zip(*(each.experience for each in stretches), strict=True)
     experience = Experience(*(torch.cat(list(parts), 1) for parts in fields))
-    returns = [x for each in stretches for x in each.returns]
-    return Stretch(experience, returns, [x for each in stretches for x in each.steps])
+    return Stretch(experience, [x for each in stretches for x in each.returns])

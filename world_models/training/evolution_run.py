@@ -248,13 +248,12 @@ class EvolutionRun(EvolutionBasis):
         """Returns (K, count) of K controllers (K, P), to the end of each episode."""
         seeds = [self._seed(purpose, *parts, i) for i in range(count)]
         # Who is there twice drives once: a gradient's leader is its mean.
-        places = [next(k for k, mine in enumerate(parameters) if np.array_equal(mine, each)) for each in parameters]
-        who = sorted(set(places))
-        episodes = [Episode(k, seed) for k in who for seed in seeds]
-        results = self._drive(episodes, parameters, self.config.time_limit, None)
+        distinct, places = np.unique(parameters, axis=0, return_inverse=True)
+        episodes = [Episode(k, seed) for k in range(len(distinct)) for seed in seeds]
+        results = self._drive(episodes, distinct, self.config.time_limit, None)
         self._film(parameters[0], seeds[0])
-        returns = np.array([r.episode_return for r in results]).reshape(len(who), -1)
-        return np.asarray(returns[[who.index(place) for place in places]])
+        returns = np.array([r.episode_return for r in results]).reshape(len(distinct), -1)
+        return np.asarray(returns[places.ravel()])
 
     def _keep_best(self, points: DoubleArray, returns: DoubleArray) -> None:
         means, now = returns.mean(1), self.state

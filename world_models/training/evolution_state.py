@@ -84,17 +84,19 @@ class EvolutionState:
     @property
     def phase_over(self) -> bool:
         """Whether the budget of the phase, and of those before it, is spent."""
+        return self.settings.max_env_steps is not None and self.totals["env_steps"] >= self._steps_to(self.phase)
+
+    def _steps_to(self, phase: int) -> int:
+        """The budget of a phase and of those before it."""
         s = self.settings
-        if s.max_env_steps is None:
-            return False
-        return self.totals["env_steps"] >= s.max_env_steps + sum(phase.env_steps for phase in s.phases[: self.phase])
+        return (s.max_env_steps or 0) + sum(each.env_steps for each in s.phases[:phase])
 
     @property
     def share_of_phase(self) -> float:
         """How much of the budget of a phase after the first is spent."""
-        s = self.settings
-        before = (s.max_env_steps or 0) + sum(phase.env_steps for phase in s.phases[: self.phase - 1])
-        return min(1.0, max(0.0, (self.totals["env_steps"] - before) / s.phases[self.phase - 1].env_steps))
+        begun = self._steps_to(self.phase - 1)
+        share = (self.totals["env_steps"] - begun) / (self._steps_to(self.phase) - begun)
+        return min(1.0, max(0.0, share))
 
     def count(self, results: list[EpisodeResult]) -> None:
         """Add episodes to what the run has cost."""

@@ -16,8 +16,7 @@ from world_models.types import DoubleArray
 
 # A discount of 0.99 sees two seconds of driving ahead: a bend. No running average of the weights: a phase has that of
 # its last means.
-_RULES = GradientRules(discount=0.99, passes=4, batch=1152, last_rate=0.1, memory=0.0)
-_CRITIC_FIRST = 12  # updates of the critic alone: what knows nothing yet would lead C astray
+_RULES = GradientRules(steps=96, discount=0.99, passes=4, batch=1152, last_rate=0.1, memory=0.0, critic_first=12)
 
 
 class GradientSearch:
@@ -32,7 +31,7 @@ class GradientSearch:
     """
 
     paired = False
-    updates, steps = 20, 96  # of a generation, and of each lane to an update: two laps
+    updates = 20  # of a generation: with 96 steps of each lane to an update, two laps
 
     def __init__(self, space: WhitenedSpace, spread: float, lanes: int, seed: int, rate: float = 1.0) -> None:
         assert space.offset is not None
@@ -43,6 +42,7 @@ class GradientSearch:
             torch.from_numpy(space.spread_of_entries),
             torch.ones(space.action_size, dtype=torch.float64),
         )
+        self.steps = rules.steps
         self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules)
 
     @property
@@ -57,7 +57,7 @@ class GradientSearch:
 
     def learn(self, experience: Experience, done: float) -> None:
         """One update by what was lived with C as it is; `done` is the share of the phase that is behind it."""
-        self._learner.learn(experience, done, critic_alone=self._learner.updates < _CRITIC_FIRST)
+        self._learner.learn(experience, done)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, from which `load_state_dict` goes on exactly."""
