@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from world_models.models.controller import Population, controller_outputs
+from world_models.models.controller import controller_outputs
+from world_models.rollout.dream_lanes import DreamLanes, copies
 from world_models.types import DoubleArray, FloatArray
 from world_models.utils.seeding import derive_seed
 
@@ -51,25 +52,20 @@ def consequences(driver: DreamDriver, seed: int, count: int, parameters: DoubleA
         count: States, n.
         parameters: C's, flat (P,).
     """
-    population = Population(driver.controller, parameters[None])
     lanes = min(driver.recipe.num_lanes, count)
-    states, steps = _states(driver, population, seed, count, lanes)
+    states, steps = _states(driver, parameters, seed, count, lanes)
     forks = 2 * driver.dream.actions
     at_once = max(1, driver.recipe.num_lanes // forks)
     gains = [
-        _gains(driver, population, states[start : start + at_once], derive_seed("fork", seed, start))
+        _gains(driver, parameters, states[start : start + at_once], derive_seed("fork", seed, start))
         for start in range(0, count, at_once)
     ]
-    seen = population.gather(torch.zeros(1, dtype=torch.long))[0].shape[-1]
+    seen = copies(driver, parameters, 1)[0].shape[-1]
     return Consequences(states[:, :seen].cpu().numpy(), np.concatenate(gains), steps + count * forks * HORIZONS[-1])
 
 
 def _reach(driver: DreamDriver) -> float:
     return _CHOSEN if driver.actions.discrete else _FORCED
-
-
-def _copies(population: Population, count: int, device: torch.device) -> list[torch.Tensor]:
-    return [p.to(device) for p in population.gather(torch.zeros(count, dtype=torch.long))]
 
 
 def _actions(driver: DreamDriver, parameters: list[torch.Tensor], held: FloatArray | None) -> torch.Tensor:
@@ -81,24 +77,21 @@ def _actions(driver: DreamDriver, parameters: list[torch.Tensor], held: FloatArr
     return driver.actions.from_raw(raw)
 
 
-def _states(driver: DreamDriver, population: Population, seed: int, count: int, lanes: int) -> tuple[torch.Tensor, int]:
+def _states(
+    driver: DreamDriver, parameters: DoubleArray, seed: int, count: int, lanes: int
+) -> tuple[torch.Tensor, int]:
     """[z, h, c] (count, Z + 2 R) on the controller's way through dreams, on which it strays now and then."""
     dream, reach, rng = driver.dream, _reach(driver), np.random.default_rng(derive_seed("stray", seed))
     seeds = (derive_seed("state", seed, i) for i in itertools.count())
-    dream.begin([next(seeds) for _ in range(lanes)])
-    parameters = _copies(population, lanes, dream.device)
+    dreams, own = DreamLanes(driver, seeds, lanes), copies(driver, parameters, lanes)
     left, held = np.zeros(lanes, np.int64), np.zeros((lanes, dream.actions), np.float32)
-    age = np.zeros(lanes, np.int64)
     found: list[torch.Tensor] = []
     for time in itertools.count(1):
         strays = (left <= 0) & (rng.random(lanes) < _STRAY)
         left = np.where(strays, rng.integers(1, _LONGEST + 1, lanes), left - 1)
         held[strays] = reach * rng.integers(-1, 2, (int(strays.sum()), dream.actions))
-        step = dream.step(_actions(driver, parameters, np.where((left > 0)[:, None], held, np.nan)))
-        age += 1
-        over = step.terminals.cpu().numpy() | (age >= driver.recipe.time_limit)
-        dream.reset(np.flatnonzero(over).tolist(), [next(seeds) for _ in range(int(over.sum()))])
-        age[over], left[over] = 0, 0
+        gone = dreams.go(_actions(driver, own, np.where((left > 0)[:, None], held, np.nan)))
+        left[gone.ended | gone.cut] = 0
         if time >= _WARM and time % _APART == 0:
             found.append(dream.inputs.clone())
         if len(found) * lanes >= count:
@@ -106,13 +99,13 @@ def _states(driver: DreamDriver, population: Population, seed: int, count: int, 
     return torch.cat(found)[:count], time * lanes
 
 
-def _gains(driver: DreamDriver, population: Population, states: torch.Tensor, seed: int) -> FloatArray:
+def _gains(driver: DreamDriver, parameters: DoubleArray, states: torch.Tensor, seed: int) -> FloatArray:
     """(n, A, H) of these states (n, Z + 2 R)."""
     dream, n = driver.dream, len(states)
     forks = [(action, side * _reach(driver)) for action in range(dream.actions) for side in (-1, 1)]
     dream.begin([derive_seed("noise", seed, i) for i in range(n)] * len(forks))
     dream.inputs.copy_(states.repeat(len(forks), 1))
-    parameters = _copies(population, n * len(forks), dream.device)
+    own = copies(driver, parameters, n * len(forks))
     outputs = np.full((len(forks), n, dream.actions), np.nan, np.float32)
     for fork, (action, output) in enumerate(forks):
         outputs[fork, :, action] = output
@@ -120,7 +113,7 @@ def _gains(driver: DreamDriver, population: Population, states: torch.Tensor, se
     alive, worth = torch.ones(len(held), device=dream.device), torch.zeros(len(held), device=dream.device)
     found = []
     for time in range(HORIZONS[-1]):
-        step = dream.step(_actions(driver, parameters, held if time < HOLD else None))
+        step = dream.step(_actions(driver, own, held if time < HOLD else None))
         worth += alive * step.rewards
         alive *= 1 - dream.odds_of_end(step.logits)
         if time + 1 in HORIZONS:

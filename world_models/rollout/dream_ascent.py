@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
+from world_models.models.controller import controller_outputs
+from world_models.rollout.dream_lanes import DreamLanes, Gone, copies
 from world_models.rollout.policy_gradient import Experience, GradientRules, PolicyGradient, Scale
-from world_models.types import DoubleArray, IntArray
+from world_models.types import DoubleArray
 from world_models.utils.seeding import derive_seed
 
 if TYPE_CHECKING:
@@ -55,49 +56,36 @@ def ascend(
 
 
 class _Lanes:
-    """Dreams on and on: a lane whose dream ends begins another."""
+    """Lanes of a dream, what C sees there, and how much was dreamed."""
 
     def __init__(self, driver: DreamDriver, seed: int) -> None:
         self._driver, self._dream, self.dreamed = driver, driver.dream, 0
+        self._count = driver.recipe.num_lanes
         self._size = driver.controller.latent_size + driver.controller.hidden_size * (1 + driver.controller.use_cell)
-        self._seeds: Iterator[int] = (derive_seed("ascent", seed, i) for i in itertools.count())
-        count = driver.recipe.num_lanes
-        self._dream.begin([next(self._seeds) for _ in range(count)])
-        self._age: IntArray = np.zeros(count, np.int64)
+        self._lanes = DreamLanes(driver, (derive_seed("ascent", seed, i) for i in itertools.count()), self._count)
 
     @property
     def _inputs(self) -> torch.Tensor:
         return self._dream.inputs[:, : self._size]
 
-    def _step(self, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        step = self._dream.step(self._driver.actions.from_raw(outputs))
-        self._age += 1
-        self.dreamed += len(self._age)
-        ended = step.terminals.cpu().numpy()
-        cut = ~ended & (self._age >= self._driver.recipe.time_limit)
-        over = np.flatnonzero(ended | cut)
-        self._dream.reset(over.tolist(), [next(self._seeds) for _ in over])
-        self._age[over] = 0
-        return step.rewards, step.terminals, torch.from_numpy(cut)
+    def _go(self, outputs: torch.Tensor) -> Gone:
+        self.dreamed += self._count
+        return self._lanes.go(self._driver.actions.from_raw(outputs))
 
     @torch.no_grad()
     def states(self, parameters: DoubleArray) -> torch.Tensor:
         """What C sees now and then on its way (n, D)."""
-        actions = self._dream.actions
-        flat = torch.from_numpy(parameters).float().to(self._dream.device)
-        weight = flat[: actions * self._size].reshape(actions, -1)
-        bias = flat[actions * self._size :] if self._driver.controller.bias else 0.0
-        found = []
+        own, found = copies(self._driver, parameters, self._count), []
         for _ in range(_SCALED_BY):
             for _ in range(_APART):
-                self._step(self._inputs @ weight.T + bias)
+                self._go(controller_outputs(own, self._dream.inputs))
             found.append(self._inputs.clone())
         return torch.cat(found)
 
     @torch.no_grad()
     def drive(self, learner: PolicyGradient, steps: int) -> Experience:
         """So many steps of every lane."""
-        count, device = len(self._age), self._dream.device
+        count, device = self._count, self._dream.device
         states = torch.zeros(steps + 1, count, self._size, device=device)
         outputs = torch.zeros(steps, count, self._dream.actions, device=device)
         rewards = torch.zeros(steps, count, device=device)
@@ -105,6 +93,7 @@ class _Lanes:
         for t in range(steps):
             states[t] = self._inputs
             outputs[t] = learner.act(states[t])
-            rewards[t], ended[t], cut[t] = self._step(outputs[t])
+            gone = self._go(outputs[t])
+            rewards[t], ended[t], cut[t] = gone.step.rewards, gone.step.terminals, torch.from_numpy(gone.cut)
         states[steps] = self._inputs
         return Experience(states, outputs, rewards, ended, cut)
