@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from world_models.errors import CheckpointError, ConfigError
+from world_models.evolution.saved import check_settings
 from world_models.types import DoubleArray
 
 
@@ -96,13 +97,7 @@ class Pgpe:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a search where `state_dict` was taken: on a fresh object with the same arguments."""
-        mine = self.state_dict()
-        for name in ("sigma0", "mean_rate", "pop_size"):
-            if state.get(name) != mine[name]:
-                raise CheckpointError(
-                    f"The saved search has {name}={state.get(name)}, this one {mine[name]}: resume with the same "
-                    "settings, or start anew with noreload."
-                )
+        check_settings(state, {name: self.state_dict()[name] for name in ("sigma0", "mean_rate", "pop_size")})
         if not np.array_equal(np.asarray(state["start"]), self._start):
             raise CheckpointError(
                 "The saved search began at another point: resume with the same settings, or start anew with noreload."

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from world_models.errors import CheckpointError
 from world_models.evolution.parameters import WhitenedSpace
+from world_models.evolution.saved import check_settings
 from world_models.rollout.policy_gradient import Experience, GradientRules, PolicyGradient, Scale
 from world_models.types import DoubleArray
 
@@ -59,19 +59,16 @@ class GradientSearch:
         """One update by what was lived with C as it is; `done` is the share of the phase that is behind it."""
         self._learner.learn(experience, done)
 
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {"sigma0": self.sigma, "mean_rate": self._rate, "pop_size": self.pop_size}
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, from which `load_state_dict` goes on exactly."""
         start = np.zeros(self._space.size)
-        settings = {"sigma0": self.sigma, "mean_rate": self._rate, "pop_size": self.pop_size}
-        return {"start": start, **settings, "learner": self._learner.state_dict()}
+        return {"start": start, **self._settings, "learner": self._learner.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up where `state_dict` was taken: on a fresh object with the same arguments."""
-        mine = {"sigma0": self.sigma, "mean_rate": self._rate, "pop_size": self.pop_size}
-        for name, value in mine.items():
-            if state.get(name) != value:
-                raise CheckpointError(
-                    f"The saved search has {name}={state.get(name)}, this one {value}: resume with the same settings, "
-                    "or start anew with noreload."
-                )
+        check_settings(state, self._settings)
         self._learner.load_state_dict(state["learner"])
