@@ -19,7 +19,7 @@ def experience(rewards, ended=None, cut=None) -> Experience:
     steps, lanes = rewards.shape
     nothing = torch.zeros(steps, lanes, 1)
     marks = [none if x is None else torch.as_tensor(x) for x in (ended, cut)]
-    return Experience(torch.zeros(steps + 1, lanes, 1), nothing, rewards, *marks)
+    return Experience(torch.zeros(steps + 1, lanes, 1), nothing, rewards, *marks, torch.zeros(steps + 1, lanes, 0))
 
 
 @settings(max_examples=60, deadline=None)
@@ -58,8 +58,8 @@ def states_of(seed: int = 0, count: int = 400) -> torch.Tensor:
     return torch.from_numpy(rng.standard_normal((count, STATES)) * scale + [1, 0.5, -20, 0, 0]).float()
 
 
-def learner_of(flat, actions: int, bias: bool, seed: int, rules: GradientRules) -> PolicyGradient:
-    return PolicyGradient(flat, Scale.of(flat, states_of(), actions, bias), bias, seed, rules)
+def learner_of(flat, actions: int, bias: bool, seed: int, rules: GradientRules, told: int = 0) -> PolicyGradient:
+    return PolicyGradient(flat, Scale.of(flat, states_of(), actions, bias), bias, seed, rules, told)
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -85,7 +85,7 @@ def learned(bias: bool, seed: int = 0, updates: int = 150, delay: int = 0, criti
         rewards = torch.zeros(8, LANES)
         rewards[delay:] = -(outputs - goal).square()[: 8 - delay, :, 0]
         none = torch.zeros(8, LANES, dtype=torch.bool)
-        learner.learn(Experience(states, outputs, rewards, none, none))
+        learner.learn(Experience(states, outputs, rewards, none, none, states[..., :0]))
     return learner
 
 
@@ -119,7 +119,7 @@ def more_is_better(updates: int, done: float = 0.0, memory: float = 0.9) -> tupl
     states = states_of(1, 3 * LANES).reshape(3, LANES, STATES)
     for _ in range(updates):
         outputs = torch.stack([learner.act(x) for x in states[:-1]])
-        learner.learn(Experience(states, outputs, outputs[..., 0], none, none), done)
+        learner.learn(Experience(states, outputs, outputs[..., 0], none, none, states[..., :0]), done)
     flat = torch.from_numpy(learner.parameters).float()
     acting = torch.cat([learner.act(states[0]) for _ in range(200)]).mean()
     return float((states[0] @ flat[:-1] + flat[-1]).mean()), float(acting)
@@ -134,3 +134,69 @@ def test_what_is_given_is_the_average_of_what_c_was():
 
 def test_in_the_end_c_moves_less():
     assert 0 < more_is_better(10, done=1.0)[1] < 0.5 * more_is_better(10, done=0.0)[1]
+
+
+def still(learner: PolicyGradient, rewards: torch.Tensor, told: int = 0) -> Experience:
+    """Steps of lanes that see the same all the time; progress counts them in thousands."""
+    steps, lanes = rewards.shape
+    states = torch.zeros(steps + 1, lanes, STATES)
+    outputs = torch.stack([learner.act(x) for x in states[:-1]])
+    none = torch.zeros(steps, lanes, dtype=torch.bool)
+    none[-1], over = False, none.clone()
+    over[-1] = True
+    progress = (torch.arange(steps + 1.0)[:, None, None] * 1000).expand(steps + 1, lanes, told)
+    return Experience(states, outputs, rewards, over, none, progress)
+
+
+def test_the_noise_falls_to_its_last_share_and_is_saved():
+    rules = GradientRules(noise=0.8, last_noise=0.25, batch=64)
+    learner = learner_of(np.zeros(STATES + 1), 1, True, 0, rules)
+    noises = [learner.noise]
+    for done in (0.4, 0.8, 1.0):
+        learner.learn(still(learner, torch.zeros(2, LANES)), done)
+        noises.append(learner.noise)
+    np.testing.assert_allclose(noises, [0.8, 0.4, 0.2, 0.2])
+    constant = learner.act(torch.zeros(1, STATES)).new_zeros(LANES, STATES)
+    unit = float(Scale.of(np.zeros(STATES + 1), states_of(), 1, True).unit)
+    assert float(torch.cat([learner.act(constant) for _ in range(100)]).std()) == pytest.approx(0.2 * unit, rel=0.05)
+    fresh = learner_of(np.zeros(STATES + 1), 1, True, 0, rules)
+    fresh.load_state_dict(learner.state_dict())
+    assert fresh.noise == learner.noise
+
+
+def first_value(told: int, discount: float = 0.9, last: float | None = None, done: float = 0.0) -> torch.Tensor:
+    """What the critic has learned of ten steps, in which a reward of 10 comes at the last."""
+    rules = GradientRules(discount=discount, last_discount=last, critic_rate=2e-3, batch=64, critic_first=10**6)
+    learner = learner_of(np.zeros(STATES + 1), 1, True, 0, rules, told)
+    rewards = torch.zeros(10, LANES)
+    rewards[-1] = 10.0
+    for _ in range(120):
+        learner.learn(still(learner, rewards, told), done)
+    return learner.values(still(learner, rewards, told))[:-1, 0]
+
+
+def test_a_critic_that_is_told_the_progress_knows_how_far_the_reward_is():
+    wanted = 10 * (1 - 0.9) * 0.9 ** torch.arange(9, -1, -1.0)
+    torch.testing.assert_close(first_value(told=1), wanted, atol=0.1, rtol=0)
+    assert float((first_value(told=0) - wanted).abs().max()) > 0.25
+
+
+def test_the_discount_goes_from_its_first_to_its_last():
+    # As far again in the middle as at first, and four times in the end: 0.8 sees 5 steps ahead, 0.95 sees 20.
+    for done, discount in ((0.0, 0.8), (0.4, 0.9), (1.0, 0.95)):
+        wanted = 10 * (1 - discount) * discount ** torch.arange(9, -1, -1.0)
+        torch.testing.assert_close(first_value(1, 0.8, 0.95, done), wanted, atol=0.15, rtol=0)
+
+
+@pytest.mark.parametrize(("done", "least", "most"), [(0.0, 0.01, 0.06), (1.0, 0.5, 2.0)])
+def test_a_late_output_learns_slowly_at_first_and_like_the_others_in_the_end(done: float, least: float, most: float):
+    rules = GradientRules(steps=2, rate=1e-2, batch=64, critic_first=0, late=(1,), memory=0.0)
+    learner = learner_of(np.zeros(2 * (STATES + 1)), 2, True, 0, rules)
+    none = torch.zeros(2, LANES, dtype=torch.bool)
+    states = states_of(1, 3 * LANES).reshape(3, LANES, STATES)
+    for _ in range(30):
+        outputs = torch.stack([learner.act(x) for x in states[:-1]])
+        learner.learn(Experience(states, outputs, outputs.sum(-1), none, none, states[..., :0]), done)
+    flat = torch.from_numpy(learner.parameters).float()
+    first, late = (states[0] @ flat[:-2].reshape(2, STATES).T + flat[-2:]).mean(0)
+    assert first > 0.05 and least < late / first < most

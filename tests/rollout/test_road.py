@@ -42,20 +42,26 @@ def own_outputs(run: Path, states: torch.Tensor) -> torch.Tensor:
 def test_without_noise_a_lane_drives_its_tracks_as_the_agent_does(run: Path):
     mine, steps = driver(run), 25
     (lived,) = mine.go(parameters(run), 0.0, steps, anew=SEEDS, time_limit=LIMIT)
-    states, outputs, rewards, ended, cut = lived.experience
+    states, outputs, rewards, ended, cut, progress = lived.experience
     assert states.shape == (steps + 1, len(SEEDS), LATENTS + HIDDENS) and outputs.shape == (steps, len(SEEDS), 2)
     torch.testing.assert_close(outputs, own_outputs(run, states[:-1]), atol=1e-5, rtol=1e-5)
-    returns = []
+    returns, reasons = [], set()
     for lane, seed in enumerate(SEEDS):
         first = 0
-        for k, end in enumerate(torch.nonzero(ended[:, lane] | cut[:, lane]).ravel().tolist()):
+        for k, end in enumerate(torch.nonzero(ended[:, lane]).ravel().tolist()):
             (result,) = mine.evaluate([Episode(0, derive_seed("road", seed, k))], parameters(run)[None])
             assert float(rewards[first : end + 1, lane].sum()) == pytest.approx(result.episode_return, abs=1e-5)
-            assert end + 1 - first == result.steps and bool(ended[end, lane]) == (result.ended_by == "terminal")
+            assert end + 1 - first == result.steps
+            gone = torch.arange(result.steps) / LIMIT
+            torch.testing.assert_close(progress[first : end + 1, lane, 0], gone)
+            earned = rewards[first : end + 1, lane].cumsum(0)
+            torch.testing.assert_close(progress[first + 1 : end + 1, lane, 1], earned[:-1])
+            reasons.add(result.ended_by)
             torch.testing.assert_close(states[end + 1, lane, LATENTS:], torch.zeros(HIDDENS))
             returns.append(result.episode_return)
             first = end + 1
-    assert len(returns) >= 2 * len(SEEDS) and bool(cut.any()) and bool(ended.any())
+    # The critic knows the time limit: for it an episode that meets the limit is over like any other.
+    assert len(returns) >= 2 * len(SEEDS) and not cut.any() and reasons == {"terminal", "time_limit"}
     assert sorted(lived.returns) == pytest.approx(sorted(returns), abs=1e-5)
 
 

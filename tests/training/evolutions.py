@@ -23,16 +23,26 @@ PAIRS = [{**PHASES[0], "pop_size": 6, "mean_rate": 0.5, "search": "pgpe"}, {**PH
 # Up the gradient, in two phases, then candidates again.
 CLIMBS = [
     {"sigma": 0.3, "pop_size": 3, "samples": 2, "env_steps": 200, "search": "gradient"},
-    {"sigma": 0.2, "pop_size": 4, "samples": 1, "env_steps": 150, "search": "gradient", "mean_rate": 0.5},
+    {
+        "sigma": 0.2,
+        "pop_size": 4,
+        "samples": 1,
+        "env_steps": 150,
+        "search": "gradient",
+        "mean_rate": 0.5,
+        "lost": 2.0,
+        "late": [1],
+    },
     {**PHASES[1], "env_steps": 60, "components": 4},
 ]
 CLIMBING = {"max_env_steps": 60, "phases": CLIMBS, "max_generations": None, "components": 3, "whitening_episodes": 3}
 
 
 def short_generations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up the gradient: 3 updates a generation, of 5 steps a lane."""
+    """Up the gradient: 3 updates a generation, of 5 steps a lane; it sees some ten steps ahead."""
     monkeypatch.setattr(GradientSearch, "updates", 3)
-    monkeypatch.setattr(gradient_search, "_RULES", replace(gradient_search._RULES, steps=5))
+    rules = replace(gradient_search._RULES, steps=5, discount=0.9, last_discount=0.95)
+    monkeypatch.setattr(gradient_search, "_RULES", rules)
 
 
 def config(logdir: Path, **changes) -> WMControllerConfig:

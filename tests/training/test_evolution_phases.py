@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.small_runs import HIDDENS, LATENTS
-from tests.training.evolutions import CLIMBS, PHASES, short_generations, train
+from tests.training.evolutions import CLIMBING, CLIMBS, PHASES, short_generations, train
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.controller import Controller, flatten_parameters
 from world_models.training import evolution_run
@@ -50,6 +50,10 @@ def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_e
         ([{**PHASES[0], "search": "newton"}], "search='newton'.*cma-es, pgpe, gradient"),
         ([{**PHASES[0], "search": "gradient", "components": 4}], "search gradient has a space of its own"),
         ([{**PHASES[0], "search": "gradient"}], "evolved in components first"),
+        ([{**PHASES[0], "lost": 9.0}], "lost and late are of search gradient"),
+        ([{**PHASES[0], "search": "gradient", "lost": -1}], "lost=-1"),
+        ([{**PHASES[0], "search": "gradient", "late": 1}], r"late=1: it is a list of places of actions, 0 the first"),
+        ([{**PHASES[0], "search": "gradient", "late": [2]}], "evolved in components first"),
         ([{**PHASES[0], "gradient_steps": 9}], "gradient_steps needs a new space"),
         ([{**PHASES[0], "search": "pgpe"}], "even pop_size"),
         ([{**PHASES[0], "search": "pgpe", "pop_size": 4, "replayed": 0.5}], "no replayed"),
@@ -132,6 +136,12 @@ def test_up_the_gradient_c_earns_more_on_tracks_that_it_has_not_driven(new_run, 
     climbing = [record for record in result.history if record["sigma"] == 0.3]
     steps = [record["env_steps"] for record in climbing]
     assert np.diff(steps)[1:-1].min() >= 16 * 5 * 3 and climbing[-1]["mean"] > climbing[0]["mean"]
+
+
+def test_an_action_that_is_not_there_cannot_be_late(new_run):
+    phase = {**PHASES[0], "search": "gradient", "late": [0, 2]}
+    with pytest.raises(ConfigError, match=r"late=\[0, 2\]: C has 2 actions, places 0 to 1"):
+        train(new_run(), **{**CLIMBING, "phases": [phase]})
 
 
 def test_an_mlp_and_sampled_latents_cannot_go_up_the_gradient(new_run):

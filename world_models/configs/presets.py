@@ -91,6 +91,35 @@ _NOISE = Preset(
     },
 )
 
+# Up the gradient with little noise, from a C that drives.
+_CLOSER = {"search": "gradient", "sigma": 0.3, "pop_size": 24, "samples": 2, "env_steps": 400_000, "lost": 300.0}
+
+# Up the gradient from nothing: a car that rolls slowly, with a foot on neither pedal, learns to steer before it learns to
+# drive fast. Who learns both at once is soon too fast for the bends and stays so (docs/results.md).
+_LEARNING = {
+    "components": 32,
+    "sigma": 0.02,
+    "hopeless": 60,
+    "first_bias": (0.0, -2.0, -1.5),
+    "first_horizon": 100,
+    "max_env_steps": 1_000,
+    "eval_every": 2,
+    "eval_episodes": 16,
+    "whitening_episodes": 32,
+    "phases": [
+        {
+            "search": "gradient",
+            "sigma": 0.6,
+            "pop_size": 24,
+            "samples": 2,
+            "env_steps": 420_000,
+            "lost": 500.0,
+            "late": [1, 2],
+        },
+        _CLOSER,
+    ],
+}
+
 # A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is, and C
 # carried over to them, in components of what it sees.
 _DRIVEN = Preset(
@@ -108,8 +137,11 @@ _DRIVEN = Preset(
     rnn={"anneal": 0.4, "reward_weight": 20.0, "reward_smoothing": 15, "num_test_files": 16},
     ctrl={
         **_LATER.ctrl,
-        "max_env_steps": 900_000,
+        # One generation close by: the gradient begins at the carried C.
+        "sigma": 0.02,
+        "max_env_steps": 50_000,
         "choice_episodes": 32,
+        "phases": [_CLOSER],
     },
 )
 
@@ -121,9 +153,6 @@ _REFINED = Preset(
     rnn={**_DRIVEN.rnn, "carry": True},
     ctrl={
         **_DRIVEN.ctrl,
-        # One generation close by: the phases' spaces lie about what the old controller is on the new V and M.
-        "sigma": 0.02,
-        "max_env_steps": 50_000,
         "phases": [
             {"components": 24, "sigma": 0.15, "pop_size": 32, "samples": 2, "env_steps": 800_000, "mean_rate": 0.7},
             *(
@@ -204,7 +233,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     # Three rounds of the paper's iterative procedure, the last in five phases.
-    "carracing": replace(_NOISE, ctrl={**_NOISE.ctrl, "max_env_steps": 350_000}, rounds=(_DRIVEN, _REFINED)),
+    "carracing": replace(_NOISE, ctrl=_LEARNING, rounds=(_DRIVEN, _REFINED)),
     # CarRacing from the dream alone, which the paper did not do: C is evolved in M, whose reward head learns a mean of
     # 15 steps' rewards; reality only shows V and M where C has come to.
     "carracing-dream": replace(

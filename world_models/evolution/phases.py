@@ -46,8 +46,10 @@ class Phase:
         search: "cma-es", or "pgpe" (`evolution.pgpe`), which goes by how much returns differ; a pair of its candidates
             has episodes of its own, so that none are replayed. Or "gradient", on the road: C itself drives, with noise
             (`sigma`) on its outputs, on pop_size x samples lanes, and a critic says what each step was worth
-            (`rollout.policy_gradient`); `mean_rate` is a share of its learning rate, which falls to a tenth. It
-            searches among all of C's numbers, in a space of its own.
+            (`rollout.policy_gradient`); `mean_rate` is a share of its learning rate, which falls to a tenth, as the
+            noise does to a third. It searches among all of C's numbers, in a space of its own.
+        lost: With "gradient": what an episode costs, besides what it does not earn, that is given up as hopeless.
+        late: With "gradient": places of actions (0 the first) that are learned after the others.
     """
 
     sigma: float
@@ -60,6 +62,8 @@ class Phase:
     foreseen: int = 0
     gradient_steps: int = 0
     search: str = "cma-es"
+    lost: float = 0.0
+    late: tuple[int, ...] = ()
 
     @classmethod
     def from_mapping(cls, values: Any) -> Phase:
@@ -84,11 +88,13 @@ class Phase:
                 f"phases has {values!r}: search pgpe drives pairs of candidates, each on episodes of its own; give an "
                 "even pop_size, and no replayed"
             )
+        if search != GRADIENT and any(values.get(name) for name in ("lost", "late")):
+            raise ConfigError(f"phases has {values!r}: lost and late are of search gradient; leave them out")
         for name in ("foreseen", "gradient_steps"):
             if values.get(name) and not values.get("components"):
                 raise ConfigError(f"phases has {values!r}: {name} needs a new space: give components")
-        floats = {name: float(values[name]) for name in _SHARES | {"sigma"} if name in values}
-        return cls(**{**values, **floats})
+        floats = {name: float(values[name]) for name in _SHARES | {"sigma", "lost"} if name in values}
+        return cls(**{**values, **floats, "late": tuple(values.get("late", ()))})
 
 
 def _check(name: str, value: Any) -> None:
@@ -96,9 +102,13 @@ def _check(name: str, value: Any) -> None:
         if value not in (*SEARCHES, GRADIENT):
             raise ConfigError(f"phases has search={value!r}: it is one of {', '.join([*SEARCHES, GRADIENT])}")
         return
+    if name == "late":
+        if not isinstance(value, list | tuple) or any(type(place) is not int or place < 0 for place in value):
+            raise ConfigError(f"phases has late={value!r}: it is a list of places of actions, 0 the first")
+        return
     least, most = {"pop_size": 2}.get(name, 0), 1 if name in _SHARES else math.inf
-    kind = int | float if name in _SHARES | {"sigma"} else int
-    zero = value == 0 and name not in {"replayed", "components", "foreseen", "gradient_steps"}
+    kind = int | float if name in _SHARES | {"sigma", "lost"} else int
+    zero = value == 0 and name not in {"replayed", "components", "foreseen", "gradient_steps", "lost"}
     if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most or zero:
         limit = ", at most 1" if name in _SHARES else ", pop_size at least 2"
         raise ConfigError(f"phases has {name}={value!r}: it must be a number above 0{limit}")

@@ -96,4 +96,4 @@ class _Lanes:
             gone = self._go(outputs[t])
             rewards[t], ended[t], cut[t] = gone.step.rewards, gone.step.terminals, torch.from_numpy(gone.cut)
         states[steps] = self._inputs
-        return Experience(states, outputs, rewards, ended, cut)
+        return Experience(states, outputs, rewards, ended, cut, progress=states[..., :0])

@@ -18,7 +18,8 @@ from torch import nn
 from world_models.types import DoubleArray
 
 _LEAST_SPREAD = 1e-3  # an entry that never varies says nothing, whatever it is divided by
-_LARGEST = 5.0  # standard deviations beyond which an advantage counts as that many
+_SETTLED = 0.8  # the share of learning after which noise and discount stay what they have come to
+_REACH = 3.0  # what the largest progress so far is to the critic, whose other inputs have a spread of 1
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,14 @@ class GradientRules:
     Attributes:
         steps: Of each lane between two updates.
         discount, trace: gamma and lambda of the advantages; gamma sees some 1 / (1 - gamma) steps ahead.
+        last_discount: What gamma has come to in the end (None: it stays).
         noise: Standard deviation of what is added to C's outputs, in theirs over the first states.
+        last_noise: What that has fallen to in the end, as a share; C's rate falls with it, as with less noise the same
+            step changes the odds more.
+        late: Places of outputs whose weights learn slowly at first, at this share of the rate: the others are found
+            before these change (a car that can steer before it is fast).
+        late_share: See `late`.
+        largest: Standard deviations beyond which an advantage counts as that many.
         passes, batch: Over the experience of an update, and of how many of its steps each gradient is.
         rate, critic_rate: Adam's; of C's weights with inputs and outputs scaled to a spread of 1, and of the critic.
         last_rate: What the rate of C's weights has fallen to in the end, as a share.
@@ -40,7 +48,12 @@ class GradientRules:
     steps: int = 64
     discount: float = 0.997
     trace: float = 0.95
+    last_discount: float | None = None
     noise: float = 0.4
+    last_noise: float = 1.0
+    late: tuple[int, ...] = ()
+    late_share: float = 0.03
+    largest: float = 5.0
     passes: int = 3
     batch: int = 4096
     rate: float = 5e-4
@@ -56,7 +69,8 @@ class Experience(NamedTuple):
 
     `states` (T + 1, L, D) are what C sees before each step and after the last, `outputs` (T, L, A) what was done,
     before squashing; (T, L) are `rewards`, `ended` (the task was over after the step) and `cut` (it was not, but the
-    episode was). After either of these a lane's next state is another episode's first.
+    episode was). After either of these a lane's next state is another episode's first. `progress` (T + 1, L, K) is
+    what the critic knows besides: how far the episode is and what it has earned.
     """
 
     states: torch.Tensor
@@ -64,6 +78,7 @@ class Experience(NamedTuple):
     rewards: torch.Tensor
     ended: torch.Tensor
     cut: torch.Tensor
+    progress: torch.Tensor
 
 
 class Scale(NamedTuple):
@@ -109,6 +124,10 @@ def advantages(
     return found, found + values[:-1]
 
 
+def _settled(done: float) -> float:
+    return min(1.0, done / _SETTLED)
+
+
 class PolicyGradient:
     """A linear C that is learned from its own steps.
 
@@ -118,10 +137,17 @@ class PolicyGradient:
         bias: Whether C has one.
         seed: Of the noise, the critic's weights and the batches.
         rules: See there.
+        told: K, how many numbers of progress the critic is told.
     """
 
     def __init__(
-        self, parameters: DoubleArray, scale: Scale, bias: bool, seed: int, rules: GradientRules | None = None
+        self,
+        parameters: DoubleArray,
+        scale: Scale,
+        bias: bool,
+        seed: int,
+        rules: GradientRules | None = None,
+        told: int = 0,
     ) -> None:
         self.rules, self._bias, self._exact = rules or GradientRules(), bias, Scale(*(x.double() for x in scale))
         self._generator = torch.Generator().manual_seed(seed)
@@ -132,7 +158,7 @@ class PolicyGradient:
         shift = flat[actions * size :] if bias else weight.new_zeros(actions)
         self._weight = nn.Parameter((weight * spread / unit[:, None]).float())
         self._shift = nn.Parameter(((shift + weight @ center) / unit).float(), requires_grad=bias)
-        self._critic = self._make_critic(size).to(spread.device)
+        self._critic = self._make_critic(size + told).to(spread.device)
         self._own = [self._weight, self._shift] if bias else [self._weight]
         self._optimizer = torch.optim.Adam(
             [
@@ -140,7 +166,8 @@ class PolicyGradient:
                 {"params": list(self._critic.parameters()), "lr": self.rules.critic_rate},
             ]
         )
-        self.updates, self._average = 0, [p.detach().clone() for p in self._own]
+        self.updates, self._done, self._average = 0, 0.0, [p.detach().clone() for p in self._own]
+        self._reach = torch.full((told,), _LEAST_SPREAD, device=spread.device)
         self._scale = Scale(*(x.float() for x in self._exact))
 
     def _make_critic(self, size: int) -> nn.Sequential:
@@ -152,6 +179,21 @@ class PolicyGradient:
                     p.uniform_(-(inputs**-0.5), inputs**-0.5, generator=self._generator)
             layers += [layer, nn.Tanh()]
         return nn.Sequential(*layers[:-1])
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of what is added to C's outputs now."""
+        return self.rules.noise * self._noise_left(self._done)
+
+    def _noise_left(self, done: float) -> float:
+        return float(self.rules.last_noise ** _settled(done))
+
+    @property
+    def _discount(self) -> float:
+        """Gamma now: how far it sees grows by the same factor with each step."""
+        first = self.rules.discount
+        last = self.rules.last_discount or first
+        return float(1 - (1 - first) * ((1 - last) / (1 - first)) ** _settled(self._done))
 
     @property
     def parameters(self) -> DoubleArray:
@@ -167,6 +209,16 @@ class PolicyGradient:
     def _scaled(self, states: torch.Tensor) -> torch.Tensor:
         return (states - self._scale.center) / self._scale.spread
 
+    def _known(self, experience: Experience) -> torch.Tensor:
+        progress = experience.progress
+        return torch.cat([self._scaled(experience.states), _REACH * progress / self._reach], -1)
+
+    @torch.no_grad()
+    def values(self, experience: Experience) -> torch.Tensor:
+        """What the critic says of its states: (T + 1, L)."""
+        known: torch.Tensor = self._critic(self._known(experience))
+        return known[..., 0]
+
     def _means(self, scaled: torch.Tensor) -> torch.Tensor:
         return scaled @ self._weight.T + self._shift  # in units
 
@@ -175,17 +227,21 @@ class PolicyGradient:
         """C's outputs (L, A) for states (L, D), with noise."""
         means = self._means(self._scaled(states))
         noise = torch.randn(means.shape, generator=self._generator).to(means.device)
-        return (means + self.rules.noise * noise) * self._scale.unit
+        return (means + self.noise * noise) * self._scale.unit
 
     def learn(self, experience: Experience, done: float = 0.0) -> None:
         """One update: C moves up the gradient, the critic towards what came.
 
         Args:
             experience: With C as it is.
-            done: What share of all learning is done, by which C's rate falls.
+            done: What share of all learning is done, by which rate, noise and discount go from first to last.
         """
-        self._optimizer.param_groups[0]["lr"] = self.rules.rate * (1 - (1 - self.rules.last_rate) * min(done, 1.0))
+        left = 1 - (1 - self.rules.last_rate) * min(done, 1.0)
+        self._optimizer.param_groups[0]["lr"] = self.rules.rate * left * self._noise_left(done)
+        if experience.progress.shape[-1]:
+            self._reach = torch.maximum(self._reach, experience.progress.abs().flatten(0, 1).amax(0))
         self._improve(experience)
+        self._done = done
         self.updates += 1
         memory = min(self.rules.memory, self.updates / (self.updates + 9))
         for average, now in zip(self._average, self._own, strict=True):
@@ -193,26 +249,36 @@ class PolicyGradient:
 
     def _improve(self, experience: Experience) -> None:
         rules = self.rules
-        scaled = self._scaled(experience.states)
+        scaled, known = self._scaled(experience.states), self._known(experience)
         with torch.no_grad():
-            values = self._critic(scaled)[..., 0]
-            better, wanted = (x.reshape(-1) for x in advantages(experience, values, rules.discount, rules.trace))
-            better = ((better - better.mean()) / (better.std() + 1e-8)).clamp(-_LARGEST, _LARGEST)
-            outputs, seen = (experience.outputs / self._scale.unit).flatten(0, 1), scaled[:-1].flatten(0, 1)
+            values = self.values(experience)
+            better, wanted = (x.reshape(-1) for x in advantages(experience, values, self._discount, rules.trace))
+            better = ((better - better.mean()) / (better.std() + 1e-8)).clamp(-rules.largest, rules.largest)
+            outputs = (experience.outputs / self._scale.unit).flatten(0, 1)
+            seen, known = scaled[:-1].flatten(0, 1), known[:-1].flatten(0, 1)
             before = self._log_odds(seen, outputs)
         for _ in range(rules.passes):
             order = torch.randperm(len(seen), generator=self._generator).to(seen.device)
             for rows in torch.split(order, rules.batch):
-                loss = (self._critic(seen[rows])[:, 0] - wanted[rows]).square().mean()
+                loss = (self._critic(known[rows])[:, 0] - wanted[rows]).square().mean()
                 if self.updates >= rules.critic_first:
                     loss = loss + self._objective(seen[rows], outputs[rows], before[rows], better[rows])
                 self._optimizer.zero_grad()
                 loss.backward()
-                self._optimizer.step()
+                self._step()
+
+    def _step(self) -> None:
+        before = [p.detach().clone() for p in self._own]
+        self._optimizer.step()
+        share = self.rules.late_share ** (1 - _settled(self._done))
+        late = list(self.rules.late)
+        with torch.no_grad():
+            for now, old in zip(self._own, before, strict=True):
+                now[late] = old[late] + share * (now[late] - old[late])
 
     def _log_odds(self, scaled: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
         """Log-density of outputs, but for a constant: (n,)."""
-        return -0.5 * ((outputs - self._means(scaled)) / self.rules.noise).square().sum(-1)
+        return -0.5 * ((outputs - self._means(scaled)) / self.noise).square().sum(-1)
 
     def _objective(
         self, scaled: torch.Tensor, outputs: torch.Tensor, before: torch.Tensor, better: torch.Tensor
@@ -231,6 +297,8 @@ class PolicyGradient:
             "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(),
             "updates": self.updates,
+            "done": self._done,
+            "reach": self._reach,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -241,4 +309,4 @@ class PolicyGradient:
         self._critic.load_state_dict(state["critic"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._generator.set_state(state["generator"])
-        self.updates = int(state["updates"])
+        self.updates, self._done, self._reach = int(state["updates"]), float(state["done"]), state["reach"]

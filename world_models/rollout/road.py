@@ -21,15 +21,16 @@ from world_models.rollout.policy_gradient import Experience
 from world_models.types import AgentState, DoubleArray, Episode, IntArray
 from world_models.utils.seeding import derive_seed
 
-# Of an episode that ended so nothing more would have come; of others it would.
-_LOST = ("terminal", "hopeless")
-
 
 class Stretch(NamedTuple):
-    """What lanes lived: `experience`, and the returns of the episodes that ended in it."""
+    """What lanes lived.
+
+    `experience`, the returns of the episodes that ended in it, and (T, L) after which steps one was given up.
+    """
 
     experience: Experience
     returns: list[float]
+    given_up: torch.Tensor
 
 
 class Road:
@@ -82,13 +83,14 @@ class Road:
         own = [p.to(agent.device) for p in population.gather(torch.zeros(count, dtype=torch.long))]
         size = steps, agent.cell.actions
         noise = torch.stack([spread * torch.randn(size, generator=each) for each in self._noise], 1).to(agent.device)
-        states, outputs, returns = [], [], list[float]()
+        states, outputs, progress, returns = [], [], [], list[float]()
         rewards = torch.zeros(steps, count)
-        ended, cut = (torch.zeros(steps, count, dtype=torch.bool) for _ in range(2))
+        ended, given_up = (torch.zeros(steps, count, dtype=torch.bool) for _ in range(2))
         for t in range(steps):
             told = agent.explore(torch.from_numpy(board.frames), self._state, own, strays=noise[t])
             self._state = told.state
             states.append(told.seen.cpu())
+            progress.append(self._progress())
             outputs.append(told.outputs.cpu())
             with failures_named(self._lanes, board, self._episodes, self._active):
                 step = self._lanes.step(self._active, told.actions.cpu().numpy())
@@ -96,14 +98,24 @@ class Road:
             board.see(self._active, step.frames, self._lanes.spec.rows)
             reasons = np.array(REASONS)[reasons_of(board, self._active, step, *self._limits)]
             rewards[t] = torch.from_numpy(step.rewards)
-            ended[t] = torch.from_numpy(np.isin(reasons, _LOST))
-            cut[t] = torch.from_numpy(reasons != "") & ~ended[t]
+            ended[t], given_up[t] = (torch.from_numpy(each) for each in (reasons != "", reasons == "hopeless"))
             over = np.flatnonzero(reasons != "")
             returns += board.returns[over].tolist()
             if over.size:
                 self._begin(over)
-        last = agent.explore(torch.from_numpy(board.frames), self._state, own).seen.cpu()
-        return Stretch(Experience(torch.stack([*states, last]), torch.stack(outputs), rewards, ended, cut), returns)
+        states.append(agent.explore(torch.from_numpy(board.frames), self._state, own).seen.cpu())
+        progress.append(self._progress())
+        lived = torch.stack(states), torch.stack(outputs), rewards, ended, torch.zeros_like(ended)
+        return Stretch(Experience(*lived, torch.stack(progress)), returns, given_up)
+
+    def _progress(self) -> torch.Tensor:
+        """(L, 2): the share of the time limit that is gone and what was earned, by which a critic knows what can come.
+
+        It knows the time limit, so that an episode which meets it has ended like any other.
+        """
+        time_limit, _ = self._limits
+        gone = self._board.steps / time_limit, self._board.returns
+        return torch.from_numpy(np.stack(gone, -1)).float()
 
 
 def _tracks(seed: int) -> Iterator[int]:
@@ -114,4 +126,5 @@ def side_by_side(stretches: Sequence[Stretch]) -> Stretch:
     """What several processes' lanes lived, one lane after the other."""
     fields = zip(*(each.experience for each in stretches), strict=True)
     experience = Experience(*(torch.cat(list(parts), 1) for parts in fields))
-    return Stretch(experience, [x for each in stretches for x in each.returns])
+    given_up = torch.cat([each.given_up for each in stretches], 1)
+    return Stretch(experience, [x for each in stretches for x in each.returns], given_up)

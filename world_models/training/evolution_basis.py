@@ -83,6 +83,12 @@ class EvolutionBasis:
                 "phases has search='gradient', which needs a linear C that is evolved in components first: they are "
                 f"{self.settings.components}, hidden_layers {self.settings.hidden_layers}."
             )
+        for phase in self.settings.phases:
+            if max(phase.late, default=0) >= self.config.action_size:
+                raise ConfigError(
+                    f"phases has late={list(phase.late)}: C has {self.config.action_size} actions, places 0 to "
+                    f"{self.config.action_size - 1}."
+                )
 
     def _make_recipe(self) -> Recipe | DreamRecipe:
         backend = choose_backend(self.env_id, self.settings.backend)

@@ -180,7 +180,7 @@ class EvolutionRun(EvolutionBasis):
                 self.executor, parameters, search.sigma, search.steps, seeds, time_limit=limit, hopeless=hopeless
             )
             seeds = None  # the lanes that are there go on
-            search.learn(lived.experience, now.share_of_phase)
+            search.learn(lived, now.share_of_phase)
             returns += lived.returns
             now.totals["episodes"] += len(lived.returns)
             now.totals["env_steps"] += search.steps * search.pop_size

@@ -59,7 +59,8 @@ class EvolutionState:
         if phase.search == GRADIENT:
             assert isinstance(self.space, WhitenedSpace)
             count = phase.pop_size * phase.samples
-            self.search = GradientSearch(self.space, phase.sigma, count, seed, phase.mean_rate)
+            rest = seed, phase.mean_rate, phase.lost, phase.late
+            self.search = GradientSearch(self.space, phase.sigma, count, *rest)
         else:
             self.search = SEARCHES[phase.search](start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
         self.samples = SampleSize(phase.samples, s.max_samples, s.wanted_f)

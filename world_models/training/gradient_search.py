@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +11,27 @@ import torch
 
 from world_models.evolution.parameters import WhitenedSpace
 from world_models.evolution.saved import check_settings
-from world_models.rollout.policy_gradient import Experience, GradientRules, PolicyGradient, Scale
+from world_models.rollout.policy_gradient import GradientRules, PolicyGradient, Scale
+from world_models.rollout.road import Stretch
 from world_models.types import DoubleArray
 
-# A discount of 0.99 sees two seconds of driving ahead: a bend. No running average of the weights: a phase has that of
-# its last means.
-_RULES = GradientRules(steps=96, discount=0.99, passes=4, batch=1152, last_rate=0.1, memory=0.0, critic_first=12)
+# Ten and more seconds ahead: what counts is whole laps, and with less a driver is paid for speed at their cost. A lost
+# lap is rare and far from the rest: it counts in full. No running average of the weights: a phase has that of its last
+# means.
+_RULES = GradientRules(
+    steps=96,
+    discount=0.998,
+    last_discount=0.999,
+    last_noise=1 / 3,
+    passes=4,
+    batch=1152,
+    rate=8e-4,
+    last_rate=0.1,
+    memory=0.0,
+    critic_first=6,
+    largest=30.0,
+)
+_TOLD = 2  # of `Road`: numbers of progress
 
 
 class GradientSearch:
@@ -24,26 +39,43 @@ class GradientSearch:
 
     Args:
         space: Of all entries that C sees (`WhitenedSpace.of_entries`), about the C that it begins at.
-        spread: Standard deviation of the noise on C's outputs before they are squashed.
+        spread: Standard deviation of the noise on C's outputs before they are squashed, at first.
         lanes: That drive at once.
         seed: Of the critic and the batches.
-        rate: Of C's weights at first, in that which `rollout.policy_gradient` has.
+        rate: Of C's weights at first, in that which `_RULES` has.
+        lost: What an episode costs that is given up, besides what it does not earn.
+        late: Places of the actions that are learned after the others (`GradientRules.late`).
     """
 
     paired = False
     updates = 20  # of a generation: with 96 steps of each lane to an update, two laps
 
-    def __init__(self, space: WhitenedSpace, spread: float, lanes: int, seed: int, rate: float = 1.0) -> None:
+    def __init__(
+        self,
+        space: WhitenedSpace,
+        spread: float,
+        lanes: int,
+        seed: int,
+        rate: float = 1.0,
+        lost: float = 0.0,
+        late: Sequence[int] = (),
+    ) -> None:
         assert space.offset is not None
-        self._space, self.sigma, self.pop_size, self._rate = space, spread, lanes, rate
-        rules = replace(_RULES, noise=spread, rate=rate * _RULES.rate)
+        self._space, self._spread, self.pop_size = space, spread, lanes
+        self._rate, self._lost, self._late = rate, lost, list(late)
+        rules = replace(_RULES, noise=spread, rate=rate * _RULES.rate, late=tuple(late))
         scale = Scale(
             torch.from_numpy(space.center),
             torch.from_numpy(space.spread_of_entries),
             torch.ones(space.action_size, dtype=torch.float64),
         )
         self.steps = rules.steps
-        self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules)
+        self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules, _TOLD)
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the noise now."""
+        return self._learner.noise
 
     @property
     def generation(self) -> int:
@@ -55,13 +87,15 @@ class GradientSearch:
         """C as it is now, a point of the space."""
         return self._space.to_point(self._learner.parameters)
 
-    def learn(self, experience: Experience, done: float) -> None:
+    def learn(self, lived: Stretch, done: float) -> None:
         """One update by what was lived with C as it is; `done` is the share of the phase that is behind it."""
-        self._learner.learn(experience, done)
+        rewards = lived.experience.rewards - self._lost * lived.given_up
+        self._learner.learn(lived.experience._replace(rewards=rewards), done)
 
     @property
     def _settings(self) -> dict[str, Any]:
-        return {"sigma0": self.sigma, "mean_rate": self._rate, "pop_size": self.pop_size}
+        settings = {"sigma0": self._spread, "mean_rate": self._rate, "pop_size": self.pop_size}
+        return {**settings, "lost": self._lost, "late": self._late}
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, from which `load_state_dict` goes on exactly."""
