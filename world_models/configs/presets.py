@@ -91,11 +91,20 @@ _NOISE = Preset(
     },
 )
 
+_FROM_NOTHING = {
+    "search": "gradient",
+    "sigma": 0.6,
+    "pop_size": 24,
+    "samples": 2,
+    "env_steps": 420_000,
+    "lost": 500.0,
+    "late": [1, 2],
+}
 # Up the gradient with little noise, from a C that drives.
 _CLOSER = {"search": "gradient", "sigma": 0.3, "pop_size": 24, "samples": 2, "env_steps": 400_000, "lost": 300.0}
 
-# Up the gradient from nothing: a car that rolls slowly, with a foot on neither pedal, learns to steer before it learns to
-# drive fast. Who learns both at once is soon too fast for the bends and stays so (docs/results.md).
+# From nothing: a car that rolls slowly, with a foot on neither pedal, learns to steer before it learns
+# to drive fast. Who learns both at once is soon too fast for the bends and stays so (docs/results.md).
 _LEARNING = {
     "components": 32,
     "sigma": 0.02,
@@ -106,18 +115,7 @@ _LEARNING = {
     "eval_every": 2,
     "eval_episodes": 16,
     "whitening_episodes": 32,
-    "phases": [
-        {
-            "search": "gradient",
-            "sigma": 0.6,
-            "pop_size": 24,
-            "samples": 2,
-            "env_steps": 420_000,
-            "lost": 500.0,
-            "late": [1, 2],
-        },
-        _CLOSER,
-    ],
+    "phases": [_FROM_NOTHING, _CLOSER],
 }
 
 # A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is, and C
@@ -223,13 +221,11 @@ PRESETS: dict[str, Preset] = {
         _NOISE,
         flags={**_NOISE.flags, "num_rollouts": 160, "ctrl_target": 880.0},
         ctrl={
-            **_NOISE.ctrl,
-            "hopeless": 40,
-            "max_env_steps": 200_000,
+            **_LEARNING,
             # Only a machine much slower than two cores of 2026 meets this cap; its run is then not repeatable.
             "max_seconds": 640.0,
-            "eval_every": 14,
-            "eval_episodes": 16,
+            "eval_every": 100,
+            "phases": [{**_FROM_NOTHING, "env_steps": 320_000}],
         },
     ),
     # Three rounds of the paper's iterative procedure, the last in five phases.
