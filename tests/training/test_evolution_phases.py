@@ -9,6 +9,7 @@ from world_models.errors import CheckpointError, ConfigError
 from world_models.models.controller import Controller, flatten_parameters
 from world_models.training import evolution_run
 from world_models.training.evolution_state import EvolutionState
+from world_models.training.gradient_search import GradientSearch
 from world_models.utils.run_dir import load_checkpoint
 
 
@@ -136,6 +137,24 @@ def test_up_the_gradient_c_earns_more_on_tracks_that_it_has_not_driven(new_run, 
     climbing = [record for record in result.history if record["sigma"] == 0.3]
     steps = [record["env_steps"] for record in climbing]
     assert np.diff(steps)[1:-1].min() >= 16 * 5 * 3 and climbing[-1]["mean"] > climbing[0]["mean"]
+
+
+def test_each_phase_up_the_gradient_goes_from_its_beginning_to_its_end(new_run, monkeypatch):
+    """What the first generation spent beyond its budget, and what whitening drove, is no share of it."""
+    short_generations(monkeypatch)
+    shares: dict[float, list[float]] = {}
+    learn = GradientSearch.learn
+
+    def noted(search, lived, done):
+        shares.setdefault(search._spread, []).append(done)
+        learn(search, lived, done)
+
+    monkeypatch.setattr(GradientSearch, "learn", noted)
+    phases = [{**CLIMBS[0], "env_steps": 900}, {**CLIMBS[1], "env_steps": 500}]
+    train(new_run(), **{**CLIMBING, "phases": phases})
+    assert list(shares) == [0.3, 0.2]
+    for share in shares.values():
+        assert share[0] == 0 and share[-1] > 0.8 and share == sorted(share)
 
 
 def test_an_action_that_is_not_there_cannot_be_late(new_run):

@@ -54,7 +54,7 @@ class EvolutionState:
         first = Phase(s.first_sigma, c.pop_size, c.n_samples, 0, s.mean_rate, s.replayed)
         phase = s.phases[number - 1] if number else first
         seed = self._seed("phase", number) if number else s.seed
-        self.phase, self.earlier = number, generations
+        self.phase, self.earlier, self.begun_at = number, generations, self.totals["env_steps"]
         self.search: CmaEs | Pgpe | GradientSearch
         if phase.search == GRADIENT:
             assert isinstance(self.space, WhitenedSpace)
@@ -94,10 +94,9 @@ class EvolutionState:
 
     @property
     def share_of_phase(self) -> float:
-        """How much of the budget of a phase after the first is spent."""
-        begun = self._steps_to(self.phase - 1)
-        share = (self.totals["env_steps"] - begun) / (self._steps_to(self.phase) - begun)
-        return min(1.0, max(0.0, share))
+        """How much of what was left for a phase after the first, when it began, is spent."""
+        left = max(1, self._steps_to(self.phase) - self.begun_at)
+        return min(1.0, (self.totals["env_steps"] - self.begun_at) / left)
 
     def count(self, results: list[EpisodeResult]) -> None:
         """Add episodes to what the run has cost."""
@@ -116,6 +115,7 @@ class EvolutionState:
             "search": self.search.state_dict(),
             "phase": self.phase,
             "earlier": self.earlier,
+            "begun_at": self.begun_at,
             "means": np.stack(self.means.means) if self.means.means else np.zeros((0, self.space.size)),
             "best_point": self.best_point,
             "space": self.space.state_dict(),
@@ -150,6 +150,7 @@ class EvolutionState:
         self.means = RecentMeans(list(np.asarray(saved["means"]))) if "means" in saved else self.means
         self.best_point = np.asarray(saved["best_point"]) if "best_point" in saved else self.search.mean
         self.totals = dict(saved["totals"])
+        self.begun_at = int(saved.get("begun_at", 0))
         self.seconds = float(saved["seconds"])
         self.best_return = float(saved["best_return"])
         self.horizon = int(saved["horizon"])
