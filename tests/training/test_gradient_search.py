@@ -26,7 +26,8 @@ def search_of(lost: float) -> GradientSearch:
 
 def bias_learned(lost: float, monkeypatch: pytest.MonkeyPatch) -> float:
     """Where every step earns the same, and an episode is given up after an output above 0."""
-    monkeypatch.setattr(gradient_search, "_RULES", replace(gradient_search._RULES, rate=1e-2, critic_first=0))
+    rules = replace(gradient_search._RULES, rate=1e-2, critic_first=0, discount=0.99, last_discount=None)
+    monkeypatch.setattr(gradient_search, "_RULES", rules)
     search = search_of(lost)
     generator = torch.Generator().manual_seed(1)
     for _ in range(15):
@@ -36,7 +37,7 @@ def bias_learned(lost: float, monkeypatch: pytest.MonkeyPatch) -> float:
         outputs = states[:-1] @ parameters[:-1, None] + parameters[-1] + noise
         given_up = outputs[..., 0] > 0
         # What ends earns at once what it would have earned later: only the loss tells the ends apart.
-        rewards = torch.where(given_up, 1 / (1 - 0.99), 1.0)
+        rewards = torch.where(given_up, 1 / (1 - rules.discount), 1.0)
         none = torch.zeros_like(given_up)
         search.learn(
             Stretch(Experience(states, outputs, rewards, given_up, none, torch.zeros(7, LANES, 2)), [], given_up), 0
