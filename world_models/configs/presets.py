@@ -91,6 +91,7 @@ _NOISE = Preset(
     },
 )
 
+# Up the gradient from nothing: much noise, the pedals after the steering, and a lap that is lost costs half of one.
 _FROM_NOTHING = {
     "search": "gradient",
     "sigma": 0.6,
@@ -100,11 +101,11 @@ _FROM_NOTHING = {
     "lost": 500.0,
     "late": [1, 2],
 }
-# Up the gradient with little noise, from a C that drives.
+# And from a C that drives, with less noise.
 _CLOSER = {"search": "gradient", "sigma": 0.3, "pop_size": 24, "samples": 2, "env_steps": 400_000, "lost": 300.0}
 
-# From nothing: a car that rolls slowly, with a foot on neither pedal, learns to steer before it learns
-# to drive fast. Who learns both at once is soon too fast for the bends and stays so (docs/results.md).
+# A car that rolls slowly, with a foot on neither pedal, learns to steer before it learns to drive fast. Who learns both
+# at once is soon too fast for the bends and stays so (docs/results.md).
 _LEARNING = {
     "components": 32,
     "sigma": 0.02,

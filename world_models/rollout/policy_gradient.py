@@ -209,15 +209,14 @@ class PolicyGradient:
     def _scaled(self, states: torch.Tensor) -> torch.Tensor:
         return (states - self._scale.center) / self._scale.spread
 
-    def _known(self, experience: Experience) -> torch.Tensor:
-        progress = experience.progress
-        return torch.cat([self._scaled(experience.states), _REACH * progress / self._reach], -1)
+    def known(self, experience: Experience) -> torch.Tensor:
+        """What the critic is told: its states and progress, scaled, (T + 1, L, D + K)."""
+        return torch.cat([self._scaled(experience.states), _REACH * experience.progress / self._reach], -1)
 
-    @torch.no_grad()
-    def values(self, experience: Experience) -> torch.Tensor:
-        """What the critic says of its states: (T + 1, L)."""
-        known: torch.Tensor = self._critic(self._known(experience))
-        return known[..., 0]
+    def values(self, known: torch.Tensor) -> torch.Tensor:
+        """What the critic says of what it is told (..., D + K): (...)."""
+        said: torch.Tensor = self._critic(known)
+        return said[..., 0]
 
     def _means(self, scaled: torch.Tensor) -> torch.Tensor:
         return scaled @ self._weight.T + self._shift  # in units
@@ -249,25 +248,29 @@ class PolicyGradient:
 
     def _improve(self, experience: Experience) -> None:
         rules = self.rules
-        scaled, known = self._scaled(experience.states), self._known(experience)
+        known = self.known(experience)
+        seen = known[:-1, :, : experience.states.shape[-1]].flatten(0, 1)
         with torch.no_grad():
-            values = self.values(experience)
+            values = self.values(known)
             better, wanted = (x.reshape(-1) for x in advantages(experience, values, self._discount, rules.trace))
             better = ((better - better.mean()) / (better.std() + 1e-8)).clamp(-rules.largest, rules.largest)
             outputs = (experience.outputs / self._scale.unit).flatten(0, 1)
-            seen, known = scaled[:-1].flatten(0, 1), known[:-1].flatten(0, 1)
+            known = known[:-1].flatten(0, 1)
             before = self._log_odds(seen, outputs)
         for _ in range(rules.passes):
             order = torch.randperm(len(seen), generator=self._generator).to(seen.device)
             for rows in torch.split(order, rules.batch):
-                loss = (self._critic(known[rows])[:, 0] - wanted[rows]).square().mean()
+                loss = (self.values(known[rows]) - wanted[rows]).square().mean()
                 if self.updates >= rules.critic_first:
                     loss = loss + self._objective(seen[rows], outputs[rows], before[rows], better[rows])
                 self._optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 self._step()
 
     def _step(self) -> None:
+        if not self.rules.late:
+            self._optimizer.step()
+            return
         before = [p.detach().clone() for p in self._own]
         self._optimizer.step()
         share = self.rules.late_share ** (1 - _settled(self._done))
