@@ -147,7 +147,7 @@ def test_each_phase_up_the_gradient_goes_from_its_beginning_to_its_end(new_run, 
     learn = GradientSearch.learn
 
     def noted(search, lived, done):
-        shares.setdefault(search._spread, []).append(done)
+        shares.setdefault(search._phase.sigma, []).append(done)
         learn(search, lived, done)
 
     monkeypatch.setattr(GradientSearch, "learn", noted)

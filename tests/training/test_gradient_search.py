@@ -10,6 +10,7 @@ import torch
 
 from world_models.errors import CheckpointError
 from world_models.evolution.parameters import WhitenedSpace
+from world_models.evolution.phases import Phase
 from world_models.rollout.policy_gradient import Experience
 from world_models.rollout.road import Stretch
 from world_models.training import gradient_search
@@ -21,7 +22,7 @@ STEPS, LANES, STATES = 6, 200, 3
 def search_of(lost: float) -> GradientSearch:
     states = np.random.default_rng(0).standard_normal((500, STATES))
     space = WhitenedSpace.of_entries(states, 1, True, np.zeros(STATES + 1))
-    return GradientSearch(space, 0.5, LANES, seed=0, lost=lost)
+    return GradientSearch(space, Phase(0.5, LANES, 1, 0, search="gradient", lost=lost), seed=0)
 
 
 def bias_learned(lost: float, monkeypatch: pytest.MonkeyPatch) -> float:

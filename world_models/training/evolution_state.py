@@ -58,9 +58,7 @@ class EvolutionState:
         self.search: CmaEs | Pgpe | GradientSearch
         if phase.search == GRADIENT:
             assert isinstance(self.space, WhitenedSpace)
-            count = phase.pop_size * phase.samples
-            rest = seed, phase.mean_rate, phase.lost, phase.late
-            self.search = GradientSearch(self.space, phase.sigma, count, *rest)
+            self.search = GradientSearch(self.space, phase, seed)
         else:
             self.search = SEARCHES[phase.search](start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
         self.samples = SampleSize(phase.samples, s.max_samples, s.wanted_f)

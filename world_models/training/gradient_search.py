@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from world_models.evolution.parameters import WhitenedSpace
+from world_models.evolution.phases import Phase
 from world_models.evolution.saved import check_settings
 from world_models.rollout.policy_gradient import GradientRules, PolicyGradient, Scale
 from world_models.rollout.road import Stretch
@@ -39,31 +40,17 @@ class GradientSearch:
 
     Args:
         space: Of all entries that C sees (`WhitenedSpace.of_entries`), about the C that it begins at.
-        spread: Standard deviation of the noise on C's outputs before they are squashed, at first.
-        lanes: That drive at once.
+        phase: The noise at first, the lanes that drive at once, what a lost episode costs, what is learned late.
         seed: Of the critic and the batches.
-        rate: Of C's weights at first, in that which `_RULES` has.
-        lost: What an episode costs that is given up, besides what it does not earn.
-        late: Places of the actions that are learned after the others (`GradientRules.late`).
     """
 
     paired = False
     updates = 20  # of a generation: with 96 steps of each lane to an update, two laps
 
-    def __init__(
-        self,
-        space: WhitenedSpace,
-        spread: float,
-        lanes: int,
-        seed: int,
-        rate: float = 1.0,
-        lost: float = 0.0,
-        late: Sequence[int] = (),
-    ) -> None:
+    def __init__(self, space: WhitenedSpace, phase: Phase, seed: int) -> None:
         assert space.offset is not None
-        self._space, self._spread, self.pop_size = space, spread, lanes
-        self._rate, self._lost, self._late = rate, lost, list(late)
-        rules = replace(_RULES, noise=spread, rate=rate * _RULES.rate, late=tuple(late))
+        self._space, self._phase, self.pop_size = space, phase, phase.pop_size * phase.samples
+        rules = replace(_RULES, noise=phase.sigma, rate=phase.mean_rate * _RULES.rate, late=phase.late)
         scale = Scale(
             torch.from_numpy(space.center),
             torch.from_numpy(space.spread_of_entries),
@@ -89,13 +76,14 @@ class GradientSearch:
 
     def learn(self, lived: Stretch, done: float) -> None:
         """One update by what was lived with C as it is; `done` is the share of the phase that is behind it."""
-        rewards = lived.experience.rewards - self._lost * lived.given_up
+        rewards = lived.experience.rewards - self._phase.lost * lived.given_up
         self._learner.learn(lived.experience._replace(rewards=rewards), done)
 
     @property
     def _settings(self) -> dict[str, Any]:
-        settings = {"sigma0": self._spread, "mean_rate": self._rate, "pop_size": self.pop_size}
-        return {**settings, "lost": self._lost, "late": self._late}
+        mine = self._phase
+        lanes = {"sigma0": mine.sigma, "mean_rate": mine.mean_rate, "pop_size": self.pop_size}
+        return {**lanes, "lost": mine.lost, "late": list(mine.late)}
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, from which `load_state_dict` goes on exactly."""
