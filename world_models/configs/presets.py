@@ -75,7 +75,7 @@ _NOISE = Preset(
         "ctrl_target": 945.0,
         "amp": False,
     },
-    collect={"hopeless": 60},
+    collect={"hopeless": 60, "mirrored": True},
     vae={"free_bits": 0.1, "num_test_files": 8},
     rnn={"optimizer": "adam", "num_test_files": 8},
     ctrl={
@@ -100,9 +100,18 @@ _FROM_NOTHING = {
     "env_steps": 420_000,
     "lost": 500.0,
     "late": [1, 2],
+    "mirrored": True,
 }
 # And from a C that drives, with less noise.
-_CLOSER = {"search": "gradient", "sigma": 0.3, "pop_size": 24, "samples": 2, "env_steps": 400_000, "lost": 300.0}
+_CLOSER = {
+    "search": "gradient",
+    "sigma": 0.3,
+    "pop_size": 24,
+    "samples": 2,
+    "env_steps": 400_000,
+    "lost": 300.0,
+    "mirrored": True,
+}
 
 # A car that rolls slowly, with a foot on neither pedal, learns to steer before it learns to drive fast. Who learns both
 # at once is soon too fast for the bends and stays so (docs/results.md).

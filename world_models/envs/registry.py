@@ -34,7 +34,8 @@ class EnvSpec:
     in half ranges about the action's middle; `hopeless` is after how many steps without a positive
     reward an episode may be given up while learning (None: never); `envpool` says that EnvPool has it;
     `stop_drawing` makes an environment give black frames, everything else unchanged (None: it draws only
-    when asked to, or cannot be stopped); `redraw` makes it draw nearly the same frames much faster.
+    when asked to, or cannot be stopped); `redraw` makes it draw nearly the same frames much faster; `mirror`
+    has the places of the actions that change their signs where left is right, if the world is alike both ways.
     """
 
     env_id: str
@@ -46,6 +47,7 @@ class EnvSpec:
     stop_drawing: Callable[[gymnasium.Env[Any, Any]], None] | None = None
     redraw: Callable[[gymnasium.Env[Any, Any]], None] | None = None
     line: tuple[int, ...] | None = None
+    mirror: tuple[int, ...] = ()
     max_steps: int = 1000
     register: Callable[[], None] | None = None
     make: Callable[..., gymnasium.Env[Any, Any]] = gymnasium.make
@@ -76,6 +78,7 @@ _KNOWN = {
         envpool=True,
         stop_drawing=_stop_drawing_car_racing,
         redraw=_redraw_car_racing,
+        mirror=(0,),
     ),
     TAKE_COVER: EnvSpec(
         TAKE_COVER, line=LEFT_STAY_RIGHT, max_steps=MAX_TICS, register=register_vizdoom, make=make_take_cover

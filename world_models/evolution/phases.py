@@ -50,6 +50,7 @@ class Phase:
             noise does to a third. It searches among all of C's numbers, in a space of its own.
         lost: With "gradient": what an episode costs, besides what it does not earn, that is given up as hopeless.
         late: With "gradient": places of actions (0 the first) that are learned after the others.
+        mirrored: With "gradient": half of the episodes are in the mirror (`envs.mirrored`).
     """
 
     sigma: float
@@ -64,6 +65,7 @@ class Phase:
     search: str = "cma-es"
     lost: float = 0.0
     late: tuple[int, ...] = ()
+    mirrored: bool = False
 
     @classmethod
     def from_mapping(cls, values: Any) -> Phase:
@@ -88,8 +90,8 @@ class Phase:
                 f"phases has {values!r}: search pgpe drives pairs of candidates, each on episodes of its own; give an "
                 "even pop_size, and no replayed"
             )
-        if search != GRADIENT and any(values.get(name) for name in ("lost", "late")):
-            raise ConfigError(f"phases has {values!r}: lost and late are of search gradient; leave them out")
+        if search != GRADIENT and any(values.get(name) for name in ("lost", "late", "mirrored")):
+            raise ConfigError(f"phases has {values!r}: lost, late and mirrored are of search gradient; leave them out")
         for name in ("foreseen", "gradient_steps"):
             if values.get(name) and not values.get("components"):
                 raise ConfigError(f"phases has {values!r}: {name} needs a new space: give components")
@@ -101,6 +103,10 @@ def _check(name: str, value: Any) -> None:
     if name == "search":
         if value not in (*SEARCHES, GRADIENT):
             raise ConfigError(f"phases has search={value!r}: it is one of {', '.join([*SEARCHES, GRADIENT])}")
+        return
+    if name == "mirrored":
+        if not isinstance(value, bool):
+            raise ConfigError(f"phases has mirrored={value!r}: it is true or false")
         return
     if name == "late":
         if not isinstance(value, list | tuple) or any(type(place) is not int or place < 0 for place in value):

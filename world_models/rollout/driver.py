@@ -15,6 +15,7 @@ from world_models.envs.actions import ActionAdapter
 from world_models.envs.envpool_env import EnvPoolLanes, envpool_installed
 from world_models.envs.gym_env import GymLanes
 from world_models.envs.lanes import Lanes
+from world_models.envs.mirrored import MirroredLanes, in_mirror
 from world_models.envs.registry import env_spec
 from world_models.errors import CheckpointError, ConfigError, WorkerError
 from world_models.models.agent import Agent
@@ -55,7 +56,7 @@ class Recipe:
     `hidden_layers`, `use_hidden`, `use_cell` and `bias` (see `Controller`), or the run's best (`trained`).
     `draw=False` spares the pictures of a policy that does not look at them, where only the returns count (not
     EnvPool's). `spread` has collecting agents driven by controllers about the run's best, see
-    `population.around`.
+    `population.around`. `mirrored` has half of the episodes in the mirror, see `envs.mirrored`.
     """
 
     env_name: str
@@ -75,6 +76,7 @@ class Recipe:
     trained: bool = False
     draw: bool = True
     spread: float = 0.0
+    mirrored: bool = False
     env_kwargs: Mapping[str, object] = field(default_factory=dict)
 
     def driver(self) -> Driver:
@@ -85,11 +87,13 @@ class Recipe:
 def make_lanes(recipe: Recipe) -> Lanes:
     """The recipe's environments."""
     backend = choose_backend(recipe.env_name, recipe.backend)
+    lanes: Lanes
     if backend == "envpool":
-        return EnvPoolLanes(recipe.env_name, recipe.num_lanes, recipe.threads)
-    return GymLanes(
-        recipe.env_name, recipe.num_lanes, draw=recipe.draw, redrawn=backend == "redrawn", **recipe.env_kwargs
-    )
+        lanes = EnvPoolLanes(recipe.env_name, recipe.num_lanes, recipe.threads)
+    else:
+        redrawn = backend == "redrawn"
+        lanes = GymLanes(recipe.env_name, recipe.num_lanes, draw=recipe.draw, redrawn=redrawn, **recipe.env_kwargs)
+    return MirroredLanes(lanes) if recipe.mirrored else lanes
 
 
 def make_agent(recipe: Recipe, actions: ActionAdapter) -> Agent:
@@ -128,6 +132,7 @@ class Driver:
         self.lanes = make_lanes(recipe)
         self._road: Road | None = None
         self._road_lanes: Lanes | None = None
+        self._road_recipe: Recipe | None = None
         self.agent = make_agent(recipe, self.lanes.actions) if recipe.policy == "agent" else None
 
     def _policy(self, candidates: DoubleArray | None) -> Policy:
@@ -165,6 +170,7 @@ class Driver:
         anew: Sequence[int] | None,
         time_limit: int | None = None,
         hopeless: int | None = None,
+        mirrored: bool = False,
     ) -> list[Stretch]:
         """Drive on on the road without end (`rollout.road`), a list of one stretch, as an executor wants it.
 
@@ -174,6 +180,7 @@ class Driver:
             steps: Of each lane.
             anew: Seeds of lanes to begin; None: the lanes that are there go on.
             time_limit, hopeless: When an episode of lanes that begin is over.
+            mirrored: Half of the episodes of lanes that begin are in the mirror.
 
         Raises:
             WorkerError: there are no lanes to go on with; whoever had them died.
@@ -181,8 +188,9 @@ class Driver:
         if self.agent is None:
             raise ConfigError("Only an agent goes on the road: give the recipe the policy 'agent'.")
         if anew is not None:
-            if self._road_lanes is None or self._road_lanes.num_lanes != len(anew):
-                self._road_lanes = make_lanes(replace(self.recipe, num_lanes=len(anew)))
+            wanted = replace(self.recipe, num_lanes=len(anew), mirrored=mirrored)
+            if self._road_lanes is None or self._road_recipe != wanted:
+                self._road_lanes, self._road_recipe = make_lanes(wanted), wanted
             limit = time_limit or self.recipe.time_limit
             self._road = Road(self._road_lanes, self.agent, anew, limit, hopeless)
         if self._road is None:
@@ -205,6 +213,7 @@ class Driver:
                     "backend": self.lanes.backend,
                     "seed": seed,
                     "policy": self.recipe.policy,
+                    "mirrored": self.recipe.mirrored and in_mirror(seed),
                 },
             )
 

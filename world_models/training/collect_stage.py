@@ -33,6 +33,7 @@ def generate_rollouts(
     hopeless: int | None = None,
     logdir: str | Path | None = None,
     spread: float = 0.0,
+    mirrored: bool = False,
     display: bool = True,
 ) -> list[Path]:
     """Fill `data_dir` up to `num_rollouts` files rollout_*.npz of at most `seq_len` steps each.
@@ -52,6 +53,7 @@ def generate_rollouts(
         hopeless: Steps without a positive reward after which an episode is cut.
         logdir: The run of the policy "agent".
         spread: With the policy "agent": controllers up to so many steps of its search about the run's best.
+        mirrored: Half of the rollouts are in the mirror, where the environment is alike both ways.
         display: Show progress.
 
     Returns:
@@ -75,6 +77,7 @@ def generate_rollouts(
         num_lanes=16,
         trained=policy == "agent",
         spread=spread if policy == "agent" else 0.0,
+        mirrored=mirrored,
     )
     if not paths:
         return []

@@ -176,9 +176,8 @@ class EvolutionRun(EvolutionBasis):
         limit, hopeless = self.config.time_limit, self.settings.hopeless or None
         for _ in range(search.updates):
             parameters = now.space.to_parameters(search.mean)
-            lived = go(
-                self.executor, parameters, search.sigma, search.steps, seeds, time_limit=limit, hopeless=hopeless
-            )
+            limits = {"time_limit": limit, "hopeless": hopeless, "mirrored": search.mirrored}
+            lived = go(self.executor, parameters, search.sigma, search.steps, seeds, **limits)
             seeds = None  # the lanes that are there go on
             search.learn(lived, now.share_of_phase)
             returns += lived.returns

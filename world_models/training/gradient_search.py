@@ -60,6 +60,11 @@ class GradientSearch:
         self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules, _TOLD)
 
     @property
+    def mirrored(self) -> bool:
+        """Whether half of its episodes are in the mirror."""
+        return self._phase.mirrored
+
+    @property
     def sigma(self) -> float:
         """Standard deviation of the noise now."""
         return self._learner.noise
@@ -83,7 +88,7 @@ class GradientSearch:
     def _settings(self) -> dict[str, Any]:
         mine = self._phase
         lanes = {"sigma0": mine.sigma, "mean_rate": mine.mean_rate, "pop_size": self.pop_size}
-        return {**lanes, "lost": mine.lost, "late": list(mine.late)}
+        return {**lanes, "lost": mine.lost, "late": list(mine.late), "mirrored": mine.mirrored}
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, from which `load_state_dict` goes on exactly."""

@@ -16,7 +16,7 @@ from world_models.training.controller_settings import ControllerSettings
 # Of ControllerSettings these have a flag, or are the pipeline's to say.
 _NOT_HERE = {"seed", "backend", "device", "noreload", "max_generations", "film_every", "driving", "start_from"}
 KNOWN = {
-    "collect": {"hopeless"},
+    "collect": {"hopeless", "mirrored"},
     "vae": {"free_bits", "kl_weight", "precision", "compile", "frames_per_epoch", "sample_count", "anneal", "keep"},
     "rnn": {
         *("optimizer", "grad_clip", "batches_per_epoch", "anneal"),

@@ -161,6 +161,7 @@ class Pipeline:
                 hopeless=self.preset.collect.get("hopeless"),
                 logdir=driver,
                 spread=a.spread,
+                mirrored=bool(self.preset.collect.get("mirrored")),
             ),
         )
 

@@ -1,0 +1,67 @@
+"""Half of the episodes in the mirror: left is right, for an environment that looks and moves alike both ways.
+
+CarRacing's tracks all go round one way, so that bends to the other side are rare; in the mirror they are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from world_models.envs.lanes import Lanes
+from world_models.errors import ConfigError
+from world_models.types import FloatArray, IntArray, Step, UInt8Array
+from world_models.utils.seeding import derive_seed
+
+
+def in_mirror(seed: int) -> bool:
+    """Whether the episode of this seed is one of the mirrored half."""
+    return derive_seed("mirror", seed) % 2 == 1
+
+
+class MirroredLanes:
+    """Lanes of which each episode is, by its seed, as it is or mirrored: frames left to right, actions by their signs.
+
+    Args:
+        lanes: What they are made of.
+
+    Raises:
+        ConfigError: the registry does not say which actions change their signs in this environment's mirror.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self.num_lanes, self.backend = lanes.num_lanes, lanes.backend
+        self.spec, self.actions = lanes.spec, lanes.actions
+        if not lanes.spec.mirror:
+            raise ConfigError(
+                f"mirrored=True, but {lanes.spec.env_id} is not known to be alike left and right: leave mirrored out."
+            )
+        self._lanes = lanes
+        self._signs = np.ones(lanes.actions.size, np.float32)
+        self._signs[list(lanes.spec.mirror)] = -1
+        self._mirrored = np.zeros(lanes.num_lanes, bool)
+
+    def announce(self, seeds: Sequence[int]) -> None:
+        """See `Lanes`."""
+        self._lanes.announce(seeds)
+
+    def reset(self, lanes: IntArray, seeds: Sequence[int]) -> UInt8Array:
+        """See `Lanes`."""
+        self._mirrored[lanes] = [in_mirror(seed) for seed in seeds]
+        return self._seen(lanes, self._lanes.reset(lanes, seeds))
+
+    def step(self, lanes: IntArray, actions: FloatArray) -> Step:
+        """See `Lanes`."""
+        step = self._lanes.step(lanes, np.where(self._mirrored[lanes, None], actions * self._signs, actions))
+        return step._replace(frames=self._seen(lanes, step.frames))
+
+    def _seen(self, lanes: IntArray, frames: UInt8Array) -> UInt8Array:
+        mirrored = self._mirrored[lanes]
+        frames = frames.copy()  # a backend may write its next ones where it wrote these
+        frames[mirrored] = frames[mirrored, :, ::-1]
+        return frames
+
+    def close(self) -> None:
+        """See `Lanes`."""
+        self._lanes.close()
