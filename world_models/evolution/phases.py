@@ -51,6 +51,8 @@ class Phase:
         lost: With "gradient": what an episode costs, besides what it does not earn, that is given up as hopeless.
         late: With "gradient": places of actions (0 the first) that are learned after the others.
         mirrored: With "gradient": half of the episodes are in the mirror (`envs.mirrored`).
+        anew: With "gradient": it begins where the run did, and not at the best controller so far: what a phase finds
+            from nothing has much to do with chance, and the best of several is kept.
     """
 
     sigma: float
@@ -66,6 +68,7 @@ class Phase:
     lost: float = 0.0
     late: tuple[int, ...] = ()
     mirrored: bool = False
+    anew: bool = False
 
     @classmethod
     def from_mapping(cls, values: Any) -> Phase:
@@ -90,8 +93,10 @@ class Phase:
                 f"phases has {values!r}: search pgpe drives pairs of candidates, each on episodes of its own; give an "
                 "even pop_size, and no replayed"
             )
-        if search != GRADIENT and any(values.get(name) for name in ("lost", "late", "mirrored")):
-            raise ConfigError(f"phases has {values!r}: lost, late and mirrored are of search gradient; leave them out")
+        if search != GRADIENT and any(values.get(name) for name in ("lost", "late", "mirrored", "anew")):
+            raise ConfigError(
+                f"phases has {values!r}: lost, late, mirrored and anew are of search gradient; leave them out"
+            )
         for name in ("foreseen", "gradient_steps"):
             if values.get(name) and not values.get("components"):
                 raise ConfigError(f"phases has {values!r}: {name} needs a new space: give components")
@@ -104,9 +109,9 @@ def _check(name: str, value: Any) -> None:
         if value not in (*SEARCHES, GRADIENT):
             raise ConfigError(f"phases has search={value!r}: it is one of {', '.join([*SEARCHES, GRADIENT])}")
         return
-    if name == "mirrored":
+    if name in {"mirrored", "anew"}:
         if not isinstance(value, bool):
-            raise ConfigError(f"phases has mirrored={value!r}: it is true or false")
+            raise ConfigError(f"phases has {name}={value!r}: it is true or false")
         return
     if name == "late":
         if not isinstance(value, list | tuple) or any(type(place) is not int or place < 0 for place in value):

@@ -101,8 +101,9 @@ class EvolutionRun(EvolutionBasis):
         told: dict[str, Any] = {}
         if s.phases[number - 1].components or s.phases[number - 1].search == GRADIENT:
             best, told = self._ascended(now.space.to_parameters(now.best_point), number)
-            now.space = self._space_about(best, number)
-            now.best_point = np.zeros(now.space.size)
+            start = now.origin if s.phases[number - 1].anew else best
+            now.space = self._space_about(start, number)
+            now.best_point = now.space.to_point(best) if start is now.origin else np.zeros(now.space.size)
         now.begin_phase(number, now.best_point, now.generation)
         return told
 

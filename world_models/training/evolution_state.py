@@ -45,6 +45,7 @@ class EvolutionState:
         self.seconds = 0.0
         self.best_return = -np.inf
         self.horizon = min(settings.first_horizon or config.time_limit, config.time_limit)
+        self.origin = space.to_parameters(start)
         self.begin_phase(0, start)
         self.best_point = self.search.mean
 
@@ -116,6 +117,7 @@ class EvolutionState:
             "begun_at": self.begun_at,
             "means": np.stack(self.means.means) if self.means.means else np.zeros((0, self.space.size)),
             "best_point": self.best_point,
+            "origin": self.origin,
             "space": self.space.state_dict(),
             "totals": self.totals,
             "seconds": self.seconds,
@@ -147,6 +149,7 @@ class EvolutionState:
         self.search.load_state_dict(saved["search"])
         self.means = RecentMeans(list(np.asarray(saved["means"]))) if "means" in saved else self.means
         self.best_point = np.asarray(saved["best_point"]) if "best_point" in saved else self.search.mean
+        self.origin = np.asarray(saved["origin"]) if "origin" in saved else self.origin
         self.totals = dict(saved["totals"])
         self.begun_at = int(saved.get("begun_at", 0))
         self.seconds = float(saved["seconds"])

@@ -45,7 +45,7 @@ class GradientSearch:
     """
 
     paired = False
-    updates = 20  # of a generation: with 96 steps of each lane to an update, two laps
+    updates = 25  # of a generation: with 96 steps of each lane to an update, two laps and a half
 
     def __init__(self, space: WhitenedSpace, phase: Phase, seed: int) -> None:
         assert space.offset is not None
