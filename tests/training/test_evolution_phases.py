@@ -51,7 +51,9 @@ def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_e
         ([{**PHASES[0], "search": "newton"}], "search='newton'.*cma-es, pgpe, gradient"),
         ([{**PHASES[0], "search": "gradient", "components": 4}], "search gradient has a space of its own"),
         ([{**PHASES[0], "search": "gradient"}], "evolved in components first"),
-        ([{**PHASES[0], "lost": 9.0}], "lost and late are of search gradient"),
+        ([{**PHASES[0], "lost": 9.0}], "lost, late, mirrored and anew are of search gradient"),
+        ([{**PHASES[0], "anew": True}], "lost, late, mirrored and anew are of search gradient"),
+        ([{**PHASES[0], "search": "gradient", "anew": 1}], "anew=1: it is true or false"),
         ([{**PHASES[0], "search": "gradient", "lost": -1}], "lost=-1"),
         ([{**PHASES[0], "search": "gradient", "late": 1}], r"late=1: it is a list of places of actions, 0 the first"),
         ([{**PHASES[0], "search": "gradient", "late": [2]}], "evolved in components first"),
@@ -156,6 +158,35 @@ def test_each_phase_up_the_gradient_goes_from_its_beginning_to_its_end(new_run, 
     assert list(shares) == [0.3, 0.2]
     for share in shares.values():
         assert share[0] == 0 and share[-1] > 0.8 and share == sorted(share)
+
+
+def test_a_phase_anew_begins_where_the_run_did_and_the_best_of_all_is_kept(new_run, monkeypatch):
+    short_generations(monkeypatch)
+    begun, spaces = [], []
+    begin_phase = EvolutionState.begin_phase
+
+    def noted(state, number, start, generations=0):
+        begun.append(state.space.to_parameters(np.zeros(state.space.size)) if number else state.origin)
+        spaces.append(state.space)
+        begin_phase(state, number, start, generations)
+
+    monkeypatch.setattr(EvolutionState, "begin_phase", noted)
+    phases = [CLIMBS[0], {**CLIMBS[0], "anew": True}, CLIMBS[1]]
+    logdir = new_run()
+    settings = {**CLIMBING, "first_bias": (-0.5, 0.25), "phases": phases, "choice_episodes": 5}
+    result = train(logdir, **settings)
+    np.testing.assert_allclose(begun[0][-2:], [-0.5, 0.25])
+    assert np.abs(begun[1] - begun[0]).max() > 1e-3, "the second begins at the best of the first"
+    np.testing.assert_allclose(begun[2], begun[0], atol=1e-9)
+    chosen = [record for record in result.history if "eval_best" in record]
+    best = max(chosen[2]["eval_best"], chosen[2]["eval_mean"], chosen[2]["eval_leader"], chosen[2]["eval_average"])
+    assert chosen[2]["best_so_far"] == pytest.approx(best), "what came before it is among the choice"
+    assert np.abs(begun[3] - begun[2]).max() > 1e-3
+
+
+def test_a_phase_in_the_mirror_needs_an_environment_that_has_one(new_run):
+    with pytest.raises(ConfigError, match=r"mirrored=True, but .* is not known to be alike left and right"):
+        train(new_run(), **{**CLIMBING, "phases": [{**CLIMBS[0], "mirrored": True}]})
 
 
 def test_an_action_that_is_not_there_cannot_be_late(new_run):

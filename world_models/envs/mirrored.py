@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from world_models.envs.lanes import Lanes
+from world_models.envs.registry import EnvSpec
 from world_models.errors import ConfigError
 from world_models.types import FloatArray, IntArray, Step, UInt8Array
 from world_models.utils.seeding import derive_seed
@@ -20,6 +21,14 @@ def in_mirror(seed: int) -> bool:
     return derive_seed("mirror", seed) % 2 == 1
 
 
+def check_mirror(spec: EnvSpec) -> None:
+    """Raises ConfigError where the registry does not say which actions change their signs in the mirror."""
+    if not spec.mirror:
+        raise ConfigError(
+            f"mirrored=True, but {spec.env_id} is not known to be alike left and right: leave mirrored out."
+        )
+
+
 class MirroredLanes:
     """Lanes of which each episode is, by its seed, as it is or mirrored: frames left to right, actions by their signs.
 
@@ -27,16 +36,13 @@ class MirroredLanes:
         lanes: What they are made of.
 
     Raises:
-        ConfigError: the registry does not say which actions change their signs in this environment's mirror.
+        ConfigError: see `check_mirror`.
     """
 
     def __init__(self, lanes: Lanes) -> None:
         self.num_lanes, self.backend = lanes.num_lanes, lanes.backend
         self.spec, self.actions = lanes.spec, lanes.actions
-        if not lanes.spec.mirror:
-            raise ConfigError(
-                f"mirrored=True, but {lanes.spec.env_id} is not known to be alike left and right: leave mirrored out."
-            )
+        check_mirror(lanes.spec)
         self._lanes = lanes
         self._signs = np.ones(lanes.actions.size, np.float32)
         self._signs[list(lanes.spec.mirror)] = -1

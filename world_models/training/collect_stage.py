@@ -7,7 +7,8 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from world_models.envs.registry import canonical_id
+from world_models.envs.mirrored import check_mirror
+from world_models.envs.registry import canonical_id, env_spec
 from world_models.errors import ConfigError, DataError
 from world_models.executors.base import Job, shards
 from world_models.executors.local import make_executor
@@ -67,6 +68,8 @@ def generate_rollouts(
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"{name}={value!r} cannot work: give a whole number of at least 1.")
     env_id = canonical_id(env_name)
+    if mirrored:
+        check_mirror(env_spec(env_id))
     paths = _missing(Path(data_dir), num_rollouts, seed)
     recipe = Recipe(
         env_name=env_id,

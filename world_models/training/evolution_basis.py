@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.datasets.dream_starts import load_starts, starts_path
-from world_models.envs.registry import canonical_id
+from world_models.envs.mirrored import check_mirror
+from world_models.envs.registry import canonical_id, env_spec
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.parameters import PlainSpace, Space, space_from_state_dict
 from world_models.evolution.phases import GRADIENT
@@ -39,13 +40,13 @@ class EvolutionBasis:
     def __init__(self, config: WMControllerConfig, settings: ControllerSettings) -> None:
         self.config = config
         self.settings = settings
+        self.env_id = canonical_id(config.env_name)
         self._check_phases()
         self.tracking = Tracking.from_extra(config.extra)
         self.tracker: Tracker
         steps = settings.max_env_steps
         steps = None if steps is None else steps + sum(phase.env_steps for phase in settings.phases)
         self.budget = Budget(settings.max_generations, steps, settings.max_seconds)
-        self.env_id = canonical_id(config.env_name)
         self.best_path = run_dir.best_path(config.logdir, STAGE)
         self.checkpoint_path = run_dir.checkpoint_path(config.logdir, STAGE)
         self.log = run_dir.JsonlLog(run_dir.log_path(config.logdir, STAGE))
@@ -84,6 +85,8 @@ class EvolutionBasis:
                 f"{self.settings.components}, hidden_layers {self.settings.hidden_layers}."
             )
         for phase in self.settings.phases:
+            if phase.mirrored:
+                check_mirror(env_spec(self.env_id))
             if max(phase.late, default=0) >= self.config.action_size:
                 raise ConfigError(
                     f"phases has late={list(phase.late)}: C has {self.config.action_size} actions, places 0 to "
