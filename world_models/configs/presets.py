@@ -97,9 +97,10 @@ _FROM_NOTHING = {
     "sigma": 0.6,
     "pop_size": 24,
     "samples": 2,
-    "env_steps": 370_000,
+    "env_steps": 1_200_000,
     "lost": 500.0,
     "late": [1, 2],
+    "anew": True,
     "mirrored": True,
 }
 # And from a C that drives, with less noise.
@@ -122,17 +123,11 @@ _LEARNING = {
     "first_bias": (0.0, -2.0, -1.5),
     "first_horizon": 100,
     "max_env_steps": 1_000,
-    "eval_every": 100,
+    "eval_every": 4,
     "eval_episodes": 16,
     "whitening_episodes": 12,
-    "phases": [
-        {**_FROM_NOTHING, "mirrored": False},
-        {**_FROM_NOTHING, "anew": True},
-        {**_FROM_NOTHING, "anew": True, "mirrored": False},
-        {**_FROM_NOTHING, "anew": True},
-        _CLOSER,
-    ],
-    "choice_episodes": 24,
+    "phases": [_FROM_NOTHING],
+    "choice_episodes": 32,
 }
 
 # A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is, and C

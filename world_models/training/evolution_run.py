@@ -82,7 +82,8 @@ class EvolutionRun(EvolutionBasis):
         leader, record = self._evolve()
         now.seconds = time.monotonic() - began  # a budget of time, too, ends with a re-evaluation
         phase_over = now.phase_over
-        if now.generation % self.settings.eval_every == 0 or phase_over or self._over():
+        asked = now.generation % self.settings.eval_every == 0 or phase_over or self._over()
+        if asked and not self._forgotten(phase_over):
             decisive = bool(self.settings.choice_episodes) and (phase_over or self._over())
             record |= self._choose(leader) if decisive else self._re_evaluate(leader)
         if phase_over and not now.last_phase:
@@ -93,6 +94,11 @@ class EvolutionRun(EvolutionBasis):
         self._save()
         self.log.write(record)
         return record
+
+    def _forgotten(self, phase_over: bool) -> bool:
+        """Whether the first phase leaves nothing behind, as the next begins anew: nobody asks what it has come to."""
+        now = self.state
+        return phase_over and not now.phase and not now.last_phase and self.settings.phases[0].anew
 
     def _next_phase(self) -> dict[str, Any]:
         """From the best point, in a new space where the phase wants one; what the log says of it."""
