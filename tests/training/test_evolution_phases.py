@@ -184,6 +184,15 @@ def test_a_phase_anew_begins_where_the_run_did_and_the_best_of_all_is_kept(new_r
     assert np.abs(begun[3] - begun[2]).max() > 1e-3
 
 
+def test_nobody_asks_what_the_first_phase_has_come_to_where_the_next_begins_anew(new_run, monkeypatch):
+    short_generations(monkeypatch)
+    logdir = new_run()
+    result = train(logdir, **{**CLIMBING, "phases": [{**CLIMBS[0], "anew": True}], "choice_episodes": 3})
+    asked = ["eval_mean" in record for record in result.history]
+    assert not asked[0] and asked[-1]
+    assert load_checkpoint(logdir / "ctrl" / "best.tar")["return_mean"] == result.best_return
+
+
 def test_a_phase_in_the_mirror_needs_an_environment_that_has_one(new_run):
     with pytest.raises(ConfigError, match=r"mirrored=True, but .* is not known to be alike left and right"):
         train(new_run(), **{**CLIMBING, "phases": [{**CLIMBS[0], "mirrored": True}]})
