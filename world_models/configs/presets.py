@@ -103,17 +103,6 @@ _FROM_NOTHING = {
     "anew": True,
     "mirrored": True,
 }
-# And from a C that drives, with less noise.
-_CLOSER = {
-    "search": "gradient",
-    "sigma": 0.3,
-    "mean_rate": 0.5,
-    "pop_size": 24,
-    "samples": 2,
-    "env_steps": 400_000,
-    "lost": 300.0,
-}
-
 # A car that rolls slowly, with a foot on neither pedal, learns to steer before it learns to drive fast. Who learns both
 # at once is soon too fast for the bends and stays so (docs/results.md).
 _LEARNING = {
@@ -131,8 +120,8 @@ _LEARNING = {
 }
 
 # A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is, and C
-# carried over to them. CMA-ES goes far and wide first, gains and biases too; then most candidates finish, few fail, and
-# PGPE hears what the failures cost.
+# carried over to them. It goes on up the gradient; then CMA-ES goes far and wide, gains and biases too; then most
+# candidates finish, few fail, and PGPE hears what the failures cost.
 _DRIVEN = Preset(
     flags={
         "num_rollouts": 420,
@@ -155,6 +144,17 @@ _DRIVEN = Preset(
         "eval_every": 10,
         "choice_episodes": 32,
         "phases": [
+            # All of C at once, the pedals as well: it knows its speed now, as M has seen many.
+            {
+                "search": "gradient",
+                "sigma": 0.4,
+                "mean_rate": 0.6,
+                "pop_size": 24,
+                "samples": 2,
+                "env_steps": 1_200_000,
+                "lost": 500.0,
+                "mirrored": True,
+            },
             {"components": 24, "sigma": 0.15, "pop_size": 32, "samples": 2, "env_steps": 900_000, "mean_rate": 0.7},
             *(
                 {
@@ -228,7 +228,8 @@ PRESETS: dict[str, Preset] = {
             # Only a machine much slower than two cores of 2026 meets this cap; its run is then not repeatable.
             "max_seconds": 640.0,
             "eval_every": 100,
-            "phases": [{**_FROM_NOTHING, "env_steps": 320_000}],
+            # Four of the gradient, which is stopped while it learns much: what slows down sooner comes less far.
+            "max_generations": 5,
         },
     ),
     # Two rounds of the paper's iterative procedure, each with its C in several phases.
