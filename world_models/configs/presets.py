@@ -120,8 +120,7 @@ _LEARNING = {
 }
 
 # A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is, and C
-# carried over to them. It goes on up the gradient; then CMA-ES goes far and wide, gains and biases too; then most
-# candidates finish, few fail, and PGPE hears what the failures cost.
+# carried over to them. Most of its laps finish by then and few fail: PGPE hears what the failures cost.
 _DRIVEN = Preset(
     flags={
         "num_rollouts": 420,
@@ -144,30 +143,16 @@ _DRIVEN = Preset(
         "eval_every": 10,
         "choice_episodes": 32,
         "phases": [
-            # All of C at once, the pedals as well: it knows its speed now, as M has seen many.
             {
-                "search": "gradient",
-                "sigma": 0.4,
-                "mean_rate": 0.6,
-                "pop_size": 24,
-                "samples": 2,
-                "env_steps": 1_200_000,
-                "lost": 500.0,
-                "mirrored": True,
-            },
-            {"components": 24, "sigma": 0.15, "pop_size": 32, "samples": 2, "env_steps": 900_000, "mean_rate": 0.7},
-            *(
-                {
-                    "components": components,
-                    "sigma": 0.08,
-                    "pop_size": 64,
-                    "samples": 1,
-                    "env_steps": 2_000_000,
-                    "mean_rate": 0.7,
-                    "search": "pgpe",
-                }
-                for components in (32, 48, 64)
-            ),
+                "components": components,
+                "sigma": 0.08,
+                "pop_size": 64,
+                "samples": 1,
+                "env_steps": 2_000_000,
+                "mean_rate": 0.7,
+                "search": "pgpe",
+            }
+            for components in (32, 48, 64)
         ],
     },
 )
