@@ -65,7 +65,9 @@ class EvolutionRun(EvolutionBasis):
                 self.tracker.scalars(self.state.generation, record)
                 progress.expect(self.budget.expected_generations(self.state.spent))
                 told = {"mean": round(record["mean"], 1), "steps": record["env_steps"]}
-                progress.update(1, best=round(self.state.best_return, 1), **told)
+                if math.isfinite(self.state.best_return):  # a first phase may leave that to the next
+                    told["best"] = round(self.state.best_return, 1)
+                progress.update(1, **told)
 
     def _over(self) -> bool:
         s, now = self.settings, self.state
