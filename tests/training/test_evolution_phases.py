@@ -162,12 +162,11 @@ def test_each_phase_up_the_gradient_goes_from_its_beginning_to_its_end(new_run, 
 
 def test_a_phase_anew_begins_where_the_run_did_and_the_best_of_all_is_kept(new_run, monkeypatch):
     short_generations(monkeypatch)
-    begun, spaces = [], []
+    begun = []
     begin_phase = EvolutionState.begin_phase
 
     def noted(state, number, start, generations=0):
         begun.append(state.space.to_parameters(np.zeros(state.space.size)) if number else state.origin)
-        spaces.append(state.space)
         begin_phase(state, number, start, generations)
 
     monkeypatch.setattr(EvolutionState, "begin_phase", noted)

@@ -217,13 +217,14 @@ PRESETS: dict[str, Preset] = {
             "max_generations": 5,
         },
     ),
-    # Two rounds of the paper's iterative procedure, each with its C in several phases.
+    # Two rounds of the paper's iterative procedure, the second's C in three phases.
     "carracing": replace(_NOISE, ctrl=_LEARNING, rounds=(_DRIVEN,)),
     # CarRacing from the dream alone, which the paper did not do: C is evolved in M, whose reward head learns a mean of
     # 15 steps' rewards; reality only shows V and M where C has come to.
     "carracing-dream": replace(
         _NOISE,
         flags={**_NOISE.flags, "ctrl_pop_size": 32, "ctrl_samples": 16},
+        collect={"hopeless": 60},  # not mirrored: its figures are of data as they are
         rnn={**_NOISE.rnn, "anneal": 0.4, "reward_weight": 20.0, "reward_smoothing": 15},
         ctrl={
             **_NOISE.ctrl,
