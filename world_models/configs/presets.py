@@ -120,7 +120,7 @@ _LEARNING = {
 }
 
 # A later round: data of the agent itself, a V that keeps more of the picture, an M that has seen what driving is, and C
-# carried over to them. Most of its laps finish by then and few fail: PGPE hears what the failures cost.
+# carried over to them. PGPE hears what failures cost; most of its first candidates fail (docs/results.md).
 _DRIVEN = Preset(
     flags={
         "num_rollouts": 420,
