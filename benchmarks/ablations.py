@@ -84,7 +84,7 @@ def prepare(folder: Path, logdir: Path, untrained_m: bool, seed: int) -> None:
 
 def config(folder: Path, changes: Mapping[str, Any], args: argparse.Namespace, seed: int) -> WMControllerConfig:
     """The first phase of the preset's second round, changed."""
-    table, cell = preset(PRESET).of_round(ROUND), load_cell(folder)
+    table = preset(PRESET).of_round(ROUND)
     extra = {name: value for name, value in table.ctrl.items() if name not in ("carry", "phases")}
     extra |= ANEW | {
         "driving": str(args.data_dir),
@@ -95,6 +95,12 @@ def config(folder: Path, changes: Mapping[str, Any], args: argparse.Namespace, s
     }
     fields = {"n_samples": table.flags["ctrl_samples"], "pop_size": table.flags["ctrl_pop_size"]}
     changed = {**extra, **fields, **changes}
+    return stage_c(folder, changed.pop("n_samples"), changed.pop("pop_size"), changed)
+
+
+def stage_c(folder: Path, n_samples: int, pop_size: int, extra: dict[str, Any]) -> WMControllerConfig:
+    """Stage C in the folder, which has V and M, without a return at which it stops."""
+    cell = load_cell(folder)
     return WMControllerConfig(
         latent_size=load_vae(folder).latent_size,
         hidden_size=cell.hiddens,
@@ -102,9 +108,9 @@ def config(folder: Path, changes: Mapping[str, Any], args: argparse.Namespace, s
         env_name=ENV,
         logdir=str(folder),
         target_return=float("inf"),
-        n_samples=changed.pop("n_samples"),
-        pop_size=changed.pop("pop_size"),
-        extra=changed,
+        n_samples=n_samples,
+        pop_size=pop_size,
+        extra=extra,
     )
 
 

@@ -17,11 +17,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.ablations import BACKEND, ENV, prepare
+from benchmarks.ablations import BACKEND, prepare, stage_c
 from benchmarks.common import machine
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import WorldModelsError
-from world_models.models.load import load_cell, load_vae
 from world_models.training.train_controller import train_controller
 
 FIRST_COMPONENTS = 24
@@ -43,17 +42,11 @@ def config(logdir: Path, data_dir: Path, out: Path, seed: int, env_steps: Sequen
         }
         for (components, sigma), steps in zip(PHASES, env_steps, strict=True)
     ]
-    cell = load_cell(out)
-    return WMControllerConfig(
-        latent_size=load_vae(out).latent_size,
-        hidden_size=cell.hiddens,
-        action_size=cell.actions,
-        env_name=ENV,
-        logdir=str(out),
-        target_return=float("inf"),
-        n_samples=2,
-        pop_size=24,
-        extra={
+    return stage_c(
+        out,
+        2,
+        24,
+        {
             "components": FIRST_COMPONENTS,
             "standardized": True,
             "sigma": 0.02,

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from benchmarks import evolve_on
+from benchmarks import ablations, evolve_on
 from tests.small_envs import STEER
 from tests.small_runs import inline_executors, save_run
 from world_models.training.collect_stage import generate_rollouts
@@ -18,7 +18,7 @@ def command(tmp_path, monkeypatch):
     inline_executors(monkeypatch)
     logdir, data = save_run(tmp_path / "run", controller=True), tmp_path / "data"
     generate_rollouts(data, STEER, 8, 12, 1, policy="agent", logdir=logdir, display=False)
-    monkeypatch.setattr(evolve_on, "ENV", STEER)
+    monkeypatch.setattr(ablations, "ENV", STEER)
     monkeypatch.setattr(evolve_on, "BACKEND", "gymnasium")
     monkeypatch.setattr(evolve_on, "FIRST_COMPONENTS", 4)
     monkeypatch.setattr(evolve_on, "PHASES", ((3, 0.1), (4, 0.1)))
