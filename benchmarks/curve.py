@@ -12,18 +12,21 @@ which the reference had it.
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from world_models.report.plots import Chart, Line, draw
+from benchmarks.ablations import ENV
+from world_models.errors import ConfigError, WorldModelsError
+from world_models.report.curves import line, reference_rows
+from world_models.report.plots import Chart, draw
+from world_models.utils.run_dir import read_jsonl
+from world_models.utils.scores import json_object
 
 REFERENCE_CORES = 64
 LEVELS = (800, 850, 880, 900)
@@ -34,12 +37,28 @@ Point = Mapping[str, float]
 
 
 def run_points(folder: Path) -> list[Point]:
-    """The re-evaluations of a run, round after round, with all that it had cost by then."""
-    cost = json.loads((folder / "cost.json").read_text("utf-8"))
+    """The re-evaluations of a run, round after round, with all that it had cost by then.
+
+    Raises:
+        ConfigError: There is no cost.json, or one without a field, or a round has no log.
+    """
+    cost = json_object(folder / "cost.json", "write it as those in docs/runs")
+    try:
+        return _points(folder, cost)
+    except KeyError as error:
+        raise ConfigError(
+            f"{folder / 'cost.json'} is absent or has no {error}: write it as those in docs/runs"
+        ) from error
+
+
+def _points(folder: Path, cost: Mapping[str, Any]) -> list[Point]:
     points: list[Point] = []
     episodes = steps = 0
     for number, begun in enumerate(cost["rounds"], 1):
-        log = [json.loads(row) for row in (folder / f"round_{number}/ctrl.jsonl").read_text("utf-8").splitlines()]
+        source = folder / f"round_{number}/ctrl.jsonl"
+        log = read_jsonl(source)
+        if not log:
+            raise ConfigError(f"{source} is absent or empty: it is C's log of a round that cost.json names")
         episodes, steps = episodes + begun["collected_episodes"], steps + begun["collected_steps"]
         for entry in log:
             if "eval_mean" in entry:
@@ -57,36 +76,35 @@ def run_points(folder: Path) -> list[Point]:
 
 def reference_points(column: str) -> list[Point]:
     """The reference's log with `column` ("return_mean" or "eval_mean") as the score."""
-    source = resources.files("world_models.report").joinpath("reference_carracing.csv")
-    rows = csv.DictReader(row for row in source.read_text("utf-8").splitlines() if not row.startswith("#"))
     return [
         {
-            "score": float(row[column]),
-            "episodes": float(row["episodes"]),
-            "env_steps": float(row["env_steps"]),
-            "core_hours": float(row["seconds"]) / 3600 * REFERENCE_CORES,
+            "score": row[column],
+            "episodes": row["episodes"],
+            "env_steps": row["env_steps"],
+            "core_hours": row["seconds"] / 3600 * REFERENCE_CORES,
         }
-        for row in rows
-        if row[column]
+        for row in reference_rows(ENV)
+        if column in row
     ]
-
-
-def _line(label: str, points: Sequence[Point], axis: str, muted: bool = False) -> Line:
-    return Line(label, tuple(each[axis] for each in points), tuple(each["score"] for each in points), muted=muted)
 
 
 def charts(runs: Mapping[str, Sequence[Point]]) -> list[Chart]:
     """One chart an axis, all runs and the reference's re-evaluations and population in it."""
-    population, judged = reference_points("return_mean"), reference_points("eval_mean")
+    population = reference_points("return_mean")
+    theirs = {
+        "Ha & Schmidhuber, re-evaluated": reference_points("eval_mean"),
+        "Ha & Schmidhuber, population": population,
+    }
+    lines = {**runs, **theirs}
     return [
         Chart(
             f"carracing-curve-{axis.replace('_', '-')}",
             f"CarRacing: score by {words}",
             "log scale",
-            (
-                *(_line(label, points, axis) for label, points in runs.items()),
-                _line("Ha & Schmidhuber, re-evaluated", judged, axis),
-                _line("Ha & Schmidhuber, population", population, axis, muted=True),
+            tuple(
+                drawn
+                for label, points in lines.items()
+                if (drawn := line(points, axis, "score", label, muted=points is population))
             ),
             log_x=True,
         )
@@ -130,7 +148,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", type=Path, help="folders as in docs/runs, each with a cost.json")
     parser.add_argument("--out", type=Path, required=True, help="the picture, a .png")
     arguments = parser.parse_args(argv)
-    runs = {folder.name: run_points(folder) for folder in arguments.runs}
+    try:
+        runs = {folder.name: run_points(folder) for folder in arguments.runs}
+    except WorldModelsError as error:
+        parser.error(str(error))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     side_by_side(charts(runs)).save(arguments.out)
     for name, points in runs.items():

@@ -44,9 +44,9 @@ def config(logdir: Path, data_dir: Path, out: Path, seed: int, env_steps: Sequen
     ]
     return stage_c(
         out,
-        2,
-        24,
-        {
+        n_samples=2,
+        pop_size=24,
+        extra={
             "components": FIRST_COMPONENTS,
             "standardized": True,
             "sigma": 0.02,
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data_dir", type=Path, required=True, help="rollouts of it")
     parser.add_argument("--out", type=Path, required=True, help="the new run")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--env_steps", type=int, nargs=len(PHASES), default=[1_200_000, 1_800_000], metavar="N")
+    parser.add_argument("--env_steps", type=int, nargs=len(PHASES), default=[1_200_000, 3_000_000], metavar="N")
     args = parser.parse_args(argv)
     try:
         prepare(args.out, args.logdir, False, args.seed)

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+from tests.small_envs import STEER
 from world_models.executors.local import InlineExecutor
 from world_models.models.controller import Controller
 from world_models.models.mdrnn import MDRNN
+from world_models.training.collect_stage import generate_rollouts
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
@@ -50,6 +52,13 @@ def save_run(folder: Path, controller: bool = False) -> Path:
     if controller:
         save_controller(folder)
     return folder
+
+
+def driven_run(folder: Path) -> list[str]:
+    """A run with V, M and C, rollouts of its agent, and the flags that name them and a folder for what comes out."""
+    logdir, data = save_run(folder / "run", controller=True), folder / "data"
+    generate_rollouts(data, STEER, 8, 12, 1, policy="agent", logdir=logdir, display=False)
+    return ["--logdir", str(logdir), "--data_dir", str(data), "--out", str(folder / "out")]
 
 
 def copy_of_run(source: Path, target: Path) -> Path:

@@ -9,9 +9,8 @@ import torch
 from benchmarks import ablations
 from benchmarks.networks import save_networks
 from tests.small_envs import STEER
-from tests.small_runs import inline_executors, save_run, save_vae
+from tests.small_runs import driven_run, inline_executors, save_vae
 from world_models.configs.presets import Preset
-from world_models.training.collect_stage import generate_rollouts
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_setup import make_template
 from world_models.utils.run_dir import best_path, checkpoint_path, load_checkpoint
@@ -27,14 +26,11 @@ SMALL = Preset(
 def command(tmp_path, monkeypatch):
     """The command line, on a small run with data of its agent."""
     inline_executors(monkeypatch)
-    logdir, data = save_run(tmp_path / "run", controller=True), tmp_path / "data"
-    generate_rollouts(data, STEER, 8, 12, 1, policy="agent", logdir=logdir, display=False)
     monkeypatch.setattr(ablations, "ENV", STEER)
     monkeypatch.setattr(ablations, "BACKEND", "gymnasium")
     monkeypatch.setattr(ablations, "ANEW", {})
     monkeypatch.setattr(ablations, "preset", lambda name: SMALL)
-    folders = ("--logdir", str(logdir), "--data_dir", str(data), "--out", str(tmp_path / "out"))
-    return [*folders, "--env_steps", "150", "--episodes", "3"]
+    return [*driven_run(tmp_path), "--env_steps", "150", "--episodes", "3"]
 
 
 def stage(out, case: str, name: str) -> dict:

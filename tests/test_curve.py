@@ -1,6 +1,7 @@
 """The picture of whole runs beside the reference's log: what each point had cost, and where the two cross a score."""
 
 import json
+import re
 
 import pytest
 from PIL import Image
@@ -39,6 +40,22 @@ def test_a_point_has_cost_all_that_came_before_it(run):
     assert first == {"score": 810.0, "episodes": 57, "env_steps": 2_070, "core_hours": pytest.approx(0.4)}
     # Round 1 went on for a generation after its last re-evaluation; minutes are the run's own.
     assert second == {"score": 885.0, "episodes": 82, "env_steps": 3_620, "core_hours": pytest.approx(2.0)}
+
+
+@pytest.mark.parametrize(
+    ("file_name", "content", "said"),
+    [
+        ("cost.json", "", r"cost\.json: this is not JSON.*docs/runs"),
+        ("cost.json", '{"cores": 2}', r"cost\.json.*'rounds'.*docs/runs"),
+        ("round_2/ctrl.jsonl", "", r"round_2.ctrl\.jsonl is absent or empty"),
+    ],
+)
+def test_a_run_that_lacks_something_is_an_error_with_the_place(run, tmp_path, capsys, file_name, content, said):
+    (run / file_name).write_text(content)
+    with pytest.raises(SystemExit):
+        curve.main(["--out", str(tmp_path / "curve.png"), str(run)])
+    assert re.search(said, capsys.readouterr().err)
+    assert not (tmp_path / "curve.png").exists()
 
 
 def test_the_reference_is_the_published_log():

@@ -7,8 +7,7 @@ import torch
 
 from benchmarks import ablations, evolve_on
 from tests.small_envs import STEER
-from tests.small_runs import inline_executors, save_run
-from world_models.training.collect_stage import generate_rollouts
+from tests.small_runs import driven_run, inline_executors
 from world_models.utils.run_dir import best_path, load_checkpoint
 
 
@@ -16,14 +15,11 @@ from world_models.utils.run_dir import best_path, load_checkpoint
 def command(tmp_path, monkeypatch):
     """The command line, on a small run with rollouts of its agent, and two phases of a few generations."""
     inline_executors(monkeypatch)
-    logdir, data = save_run(tmp_path / "run", controller=True), tmp_path / "data"
-    generate_rollouts(data, STEER, 8, 12, 1, policy="agent", logdir=logdir, display=False)
     monkeypatch.setattr(ablations, "ENV", STEER)
     monkeypatch.setattr(evolve_on, "BACKEND", "gymnasium")
     monkeypatch.setattr(evolve_on, "FIRST_COMPONENTS", 4)
     monkeypatch.setattr(evolve_on, "PHASES", ((3, 0.1), (4, 0.1)))
-    folders = ("--logdir", str(logdir), "--data_dir", str(data), "--out", str(tmp_path / "out"))
-    return [*folders, "--env_steps", "1500", "1500"]
+    return [*driven_run(tmp_path), "--env_steps", "1500", "1500"]
 
 
 def test_two_phases_from_the_agents_c_on_its_own_v_and_m(command, tmp_path, capsys):

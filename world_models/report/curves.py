@@ -23,7 +23,9 @@ def _number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def line(log: Iterable[LogLine], x_key: str, y_key: str, label: str, band_key: str | None = None) -> Line | None:
+def line(
+    log: Iterable[LogLine], x_key: str, y_key: str, label: str, band_key: str | None = None, muted: bool = False
+) -> Line | None:
     """The line of `y_key` over `x_key`; log lines without both are left out, None when no line has them."""
     points = []
     for entry in log:
@@ -33,7 +35,7 @@ def line(log: Iterable[LogLine], x_key: str, y_key: str, label: str, band_key: s
     if not points:
         return None
     xs, ys, bands = zip(*points, strict=True)
-    return Line(label, xs, ys, bands if any(bands) else ())
+    return Line(label, xs, ys, bands if any(bands) else (), muted)
 
 
 def _chart(name: str, title: str, x_label: str, lines: Iterable[Line | None], log_x: bool = False) -> list[Chart]:
@@ -106,18 +108,17 @@ _REFERENCES = {"CarRacing": "reference_carracing.csv", "TakeCover": "reference_t
 
 def reference_of(env_name: str) -> Line | None:
     """The published log of the paper's own controller on this environment, its population's mean return; else None."""
+    return line(reference_rows(env_name), "episodes", "return_mean", "Ha & Schmidhuber, population's mean", muted=True)
+
+
+def reference_rows(env_name: str) -> list[dict[str, float]]:
+    """That log's rows, each without what it has no value for; [] for other environments."""
     for game, file_name in _REFERENCES.items():
         if game in env_name:
-            return _reference(file_name)
-    return None
-
-
-def _reference(file_name: str) -> Line:
-    source = resources.files("world_models.report").joinpath(file_name)
-    rows = csv.DictReader(row for row in source.read_text("utf-8").splitlines() if not row.startswith("#"))
-    points = [(float(row["episodes"]), float(row["return_mean"])) for row in rows]
-    xs, ys = zip(*points, strict=True)
-    return Line("Ha & Schmidhuber, population's mean", xs, ys, muted=True)
+            source = resources.files("world_models.report").joinpath(file_name)
+            rows = csv.DictReader(row for row in source.read_text("utf-8").splitlines() if not row.startswith("#"))
+            return [{name: float(value) for name, value in row.items() if value} for row in rows]
+    return []
 
 
 def rounds_chart(logs: Sequence[Sequence[LogLine]]) -> list[Chart]:
