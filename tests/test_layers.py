@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "world_models"
 LAYERS = (
-    ("types", "errors", "losses"),
+    ("types", "errors", "notices", "losses"),
     ("configs", "evolution", "vision"),
     ("utils", "datasets"),
     ("models",),

@@ -6,13 +6,13 @@ import sys
 import pytest
 
 from tests.small_envs import STEER
-from world_models.envs import registry
+from world_models import notices
 from world_models.envs.registry import canonical_id, env_spec, make_gym
 from world_models.errors import EnvironmentNameError, MissingDependencyError
 
 
-def test_carracing_v2_is_v3_and_that_is_said_once(caplog, monkeypatch):
-    monkeypatch.setattr(registry, "_SAID", set())
+def test_carracing_v2_is_v3_and_that_is_said_once(caplog):
+    notices.forget()
     with caplog.at_level(logging.WARNING):
         assert [canonical_id("CarRacing-v2") for _ in range(3)] == ["CarRacing-v3"] * 3
     assert len(caplog.records) == 1

@@ -17,9 +17,9 @@ from world_models.envs.car_racing_view import CarRacingView
 from world_models.envs.vizdoom_env import LEFT_STAY_RIGHT, MAX_TICS, TAKE_COVER, make_take_cover
 from world_models.envs.vizdoom_env import register as register_vizdoom
 from world_models.errors import EnvironmentNameError, MissingDependencyError
+from world_models.notices import say_once
 
 _LOG = logging.getLogger(__name__)
-_SAID: set[str] = set()
 
 ALIASES = {"CarRacing-v2": "CarRacing-v3"}
 SHORT_NAMES = {"TakeCover": TAKE_COVER}
@@ -97,9 +97,8 @@ def canonical_id(env_name: str) -> str:
         MissingDependencyError: the package that provides it is not installed.
     """
     env_id = ALIASES.get(env_name, SHORT_NAMES.get(env_name, env_name))
-    if env_name in ALIASES and env_name not in _SAID:
-        _SAID.add(env_name)
-        _LOG.warning("%s is retired; %s is used in its place.", env_name, env_id)
+    if env_name in ALIASES:
+        say_once(_LOG, "%s is retired; %s is used in its place.", env_name, env_id)
     known = _KNOWN.get(env_id)
     if known is not None and known.register is not None:
         known.register()
