@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from world_models.training.evaluation import versions
+from world_models.utils.precision import arithmetic
 from world_models.utils.threads import cpu_count
 
 Case = Callable[[], float]
@@ -92,20 +93,12 @@ def spread(values: list[float]) -> dict[str, float]:
 def machine() -> dict[str, Any]:
     """The machine's description: processor, cores, accelerator, versions."""
     return {
-        "processor": _processor(),
+        **arithmetic(),
         "cores": cpu_count(),
         "system": platform.platform(terse=True),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "versions": versions(),
     }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def synchronised(device: torch.device) -> None:

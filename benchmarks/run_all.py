@@ -61,8 +61,8 @@ def page(records: list[dict[str, Any]]) -> str:
         f"Written by `make bench`. A ratio is taken within each of {turns} interleaved turns; shown are its median",
         "and its least and greatest. Absolute rates say more about the machine than about this package.",
         "",
-        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}; accelerator: "
-        f"{machine['accelerator'] or 'none'}; {versions}.",
+        f"Machine: {machine['processor']} ({machine['number_format']}), {machine['cores']} cores, {machine['system']}; "
+        f"accelerator: {machine['accelerator'] or 'none'}; {versions}.",
         "",
         "| benchmark | ratio | median | least to greatest | goal | met |",
         "|---|---|---|---|---|---|",

@@ -77,6 +77,18 @@ def test_gains_are_what_the_loop_tells_fork_by_fork(logdir: Path, terminal: str,
             assert found.gains[i, action] == pytest.approx(np.subtract(high, low), abs=2e-3)
 
 
+def test_what_m_answers_is_not_lost_in_bfloat16(logdir: Path):
+    """From the same states with the same noise, over the first horizons: later two dreams part, whatever the format."""
+    exact, rounded = (driver(logdir, rules=DreamRules(precision=each, terminal="never")) for each in ("fp32", "bf16"))
+    with torch.inference_mode():
+        states, _ = module._states(exact, PARAMETERS, 3, 64, 8)
+        mine, theirs = (module._gains(each, PARAMETERS, states, 4) for each in (exact, rounded))
+    for action in range(2):
+        for horizon in range(3):
+            pair = np.corrcoef(mine[:, action, horizon], theirs[:, action, horizon])
+            assert pair[0, 1] > 0.9, (action, horizon, pair)
+
+
 def test_the_same_seed_asks_the_same_and_another_other_states(logdir: Path):
     first, again, other = (consequences(driver(logdir), seed, 6, PARAMETERS) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))

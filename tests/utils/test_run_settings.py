@@ -1,4 +1,4 @@
-"""settings.json says what each stage was asked for, and nothing of the machine it was on."""
+"""settings.json says what each stage was asked for and in which number format it computed, and no folders."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from world_models.errors import DataError
+from world_models.utils.precision import arithmetic
 from world_models.utils.run_settings import note_settings, read_settings, write_settings
 
 
@@ -19,6 +20,7 @@ def test_each_part_keeps_its_settings_and_is_replaced_by_its_next(tmp_path: Path
 
     assert settings["vae"]["learning_rate"] == 0.2 and settings["ctrl"]["pop_size"] == 8
     assert settings["vae"]["versions"]["torch"]
+    assert settings["vae"]["arithmetic"] == arithmetic("cpu")
     assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
 
 

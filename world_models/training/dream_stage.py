@@ -25,6 +25,7 @@ from world_models.training.evaluation import figures
 from world_models.training.latent_stage import latent_source, read_or_make, write_starts
 from world_models.training.train_controller import ControllerResult, evolve
 from world_models.types import Episode, EpisodeResult
+from world_models.utils.precision import arithmetic
 from world_models.utils.progress import Progress
 from world_models.utils.run_dir import best_path, load_checkpoint, log_path
 from world_models.utils.threads import cpu_count
@@ -110,6 +111,7 @@ def evaluate_dream(
         "temperature": rules.temperature,
         "deterministic": rules.deterministic,
         "seconds": round(time.monotonic() - started, 1),
+        "arithmetic": arithmetic(recipe.device),
         "versions": versions(),
     }
 

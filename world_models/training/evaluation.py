@@ -17,6 +17,7 @@ from world_models.executors.local import make_executor
 from world_models.models.load import load_controller
 from world_models.rollout.driver import Recipe, choose_backend
 from world_models.types import Episode, EpisodeResult
+from world_models.utils.precision import arithmetic
 from world_models.utils.progress import Progress
 from world_models.utils.threads import cpu_count
 from world_models.utils.versions import versions
@@ -109,6 +110,7 @@ def evaluate_recipe(
         **figures(results),
         "time_limit": recipe.time_limit,
         "seconds": round(time.monotonic() - started, 1),
+        "arithmetic": arithmetic(recipe.device),
         "versions": versions(),
     }
 

@@ -26,6 +26,7 @@ from world_models.training.train_convae import train_convae
 from world_models.training.train_mdn_rnn import train_mdn_rnn
 from world_models.types import FRAME_SIZE
 from world_models.utils.device import resolve_device
+from world_models.utils.precision import arithmetic
 from world_models.utils.run_dir import best_path
 from world_models.utils.run_settings import write_settings
 from world_models.utils.tracking import Tracking
@@ -240,6 +241,7 @@ class Pipeline:
             "seed": self.args.seed,
             **{who: {key: score[key] for key in keep} for who, score in scores.items()},
             "seconds": dict(self.seconds),
+            "arithmetic": arithmetic(self.device),
             "versions": versions(),
         }
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from world_models.errors import DataError
+from world_models.utils.device import resolve_device
+from world_models.utils.precision import arithmetic
 from world_models.utils.run_dir import json_value
 from world_models.utils.versions import versions
 
@@ -35,14 +37,15 @@ _LEFT_OUT = (
 def write_settings(logdir: str | os.PathLike[str], part: str, values: Mapping[str, Any]) -> Path:
     """Puts the settings of one part ("run", "vae", "mdrnn", "ctrl") in place of the last ones, at once.
 
-    Folders and switches of output are left out; the versions of what computes are added.
+    Folders and switches of output are left out; the versions of what computes are added, and its number format.
 
     Raises:
         DataError: the file that is there is not JSON.
     """
     path = Path(logdir) / FILE_NAME
     kept = {name: json_value(value) for name, value in values.items() if name not in _LEFT_OUT}
-    content = {**read_settings(logdir), part: {**kept, "versions": versions()}}
+    made_on = {"arithmetic": arithmetic(resolve_device(str(values.get("device", "cpu")))), "versions": versions()}
+    content = {**read_settings(logdir), part: {**kept, **made_on}}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     temporary.write_text(json.dumps(content, indent=2, default=str, allow_nan=False) + "\n", encoding="utf-8")

@@ -16,7 +16,8 @@ from world_models.report.run import Run
 from world_models.report.sections.common import text
 
 _PARTS = {"run": "The run", "vae": "V", "mdrnn": "M", "ctrl": "C"}
-_NOT_SHOWN = ("env_name", "versions", "vae_fingerprint", "test_loss", "epoch", "return_mean", "generation", "env_steps")
+_MADE_ON = ("arithmetic", "versions")  # shown once, under the settings
+_NOT_SHOWN = ("env_name", "vae_fingerprint", "test_loss", "epoch", "return_mean", "generation", "env_steps", *_MADE_ON)
 _WORDS = {"latents": "latent_size", "hiddens": "hidden_size", "actions": "action_size", "gaussians": "gmm_components"}
 
 
@@ -30,9 +31,9 @@ def setup_section(run: Run) -> page.Section:
             page.note("These are the sizes in the checkpoints: this run has no settings.json, which newer ones write.")
         )
     pieces.append(page.columns([page.definitions(title, table) for title, table in tables]))
-    versions = _versions(run)
-    if versions:
-        pieces += [page.subheading("Versions"), page.facts(versions)]
+    for title, facts in (("Processor and number format", "arithmetic"), ("Versions", "versions")):
+        if found := _made_on(run, facts):
+            pieces += [page.subheading(title), page.facts(found)]
     return page.Section("setup", "Set-up", "What was learned on, and with which settings.", tuple(pieces))
 
 
@@ -77,9 +78,9 @@ def _settings(run: Run, part: str) -> dict[str, str]:
     return {name.replace("_", " "): text(value) for name, value in merged.items() if name not in _NOT_SHOWN}
 
 
-def _versions(run: Run) -> dict[str, str]:
+def _made_on(run: Run, facts: str) -> dict[str, str]:
     for source in (*reversed(list(run.settings.values())), run.summary):
-        found = source.get("versions")
+        found = source.get(facts)
         if isinstance(found, Mapping):
-            return {str(name): str(value) for name, value in found.items()}
+            return {str(name).replace("_", " "): str(value) for name, value in found.items()}
     return {}
