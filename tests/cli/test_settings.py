@@ -55,6 +55,11 @@ def test_a_setting_that_cannot_work_is_named_before_anything_is_collected(refuse
     refused(*train(*setting.split()), says=MISTAKES[setting])
 
 
+def test_a_number_format_that_is_none_is_refused_first(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_MODELS_PRECISION", "float16")
+    refused(*train(), says=("WORLD_MODELS_PRECISION='float16'", "float32, bfloat16 or auto"))
+
+
 class TwoChoices(CountingEnv):
     """Its action is a pair of choices."""
 

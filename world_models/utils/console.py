@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from world_models.errors import WorldModelsError
+from world_models.utils.precision import forced_precision
 
 INTERRUPTED = 130
 MISTAKE = 2
@@ -18,6 +19,7 @@ def guarded(work: Callable[[], object]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     _without_a_screen()
     try:
+        forced_precision()  # a wrong name is said now, not when the first network is made
         work()
     except WorldModelsError as error:
         print(f"error: {error}", file=sys.stderr)
