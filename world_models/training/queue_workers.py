@@ -110,9 +110,7 @@ def slave_routine(
                 r_queue.put((s_id, _sendable(error, p_index)))
 
 
-def _driver(
-    logdir: str | Path, env_name: str, action_size: int, time_limit: int, device: str | torch.device
-) -> Driver:
+def _driver(logdir: str | Path, env_name: str, action_size: int, time_limit: int, device: str | torch.device) -> Driver:
     check_at_least_1("time_limit", time_limit)
     recipe = Recipe(
         env_name=env_name,
