@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from tests.doubles import counting_rollout, latent_arrays, make_rollouts
@@ -21,6 +22,31 @@ from world_models.datasets.wm_dataset import (
 from world_models.errors import ConfigError, DataError
 
 LENGTHS = [9, 12, 7, 10]
+
+
+class AsModule(torch.nn.Module):
+    """A transform of torchvision's kind."""
+
+    def forward(self, img: np.ndarray[Any, Any]) -> torch.Tensor:
+        return 1 - torch.from_numpy(img).permute(2, 0, 1) / 255
+
+
+class AsCompose:
+    """A transform of albumentations' kind."""
+
+    def __call__(self, *args: Any, force_apply: bool = False, **data: Any) -> dict[str, Any]:
+        assert not args
+        return {"image": 255 - data["image"]}
+
+
+FORMS: dict[str, Any] = {
+    "Compose": AsCompose(),
+    "a function of image": lambda image: {"image": 255 - image},
+    "a function of anything": lambda frame: 255 - frame,
+    "a function to floats": lambda x: np.float32(1) - x.astype(np.float32) / 255,
+    "to a PIL image": lambda x: Image.fromarray(255 - x),
+    "a module": AsModule(),
+}
 
 
 @pytest.fixture
@@ -85,6 +111,13 @@ class TestRolloutDataset:
 
         observation = RolloutDataset(data, transform=transform, num_test_files=0)[8]["observation"]
         assert observation.shape == (3, 32, 32) and times(observation) == 4
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_a_transform_of_any_common_form_is_used(self, data: Path, form: str) -> None:
+        dataset = RolloutDataset(data, transform=FORMS[form], num_test_files=0)
+        observation = dataset[8]["observation"]
+        assert observation.shape == (3, 64, 64) and observation.dtype == torch.float32
+        assert torch.allclose(observation, 1 - RolloutDataset(data, num_test_files=0)[8]["observation"], atol=1e-6)
 
     def test_an_index_out_of_range_is_an_index_error(self, data: Path) -> None:
         dataset = RolloutDataset(data, num_test_files=0)
