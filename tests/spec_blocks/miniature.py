@@ -26,7 +26,7 @@ Z, R, K, A, STEPS = 8, 16, 3, 2, 5
 
 
 def collect():
-    generate_rollouts(data_dir=DATA, env_name=ENV, num_rollouts=6, seq_len=30, num_workers=2)
+    generate_rollouts(data_dir=DATA, env_name=ENV, num_rollouts=6, seq_len=30, num_workers=1)
     frames = ObservationDataset(root=DATA, train=True, num_test_files=2)
     sequences = SequenceDataset(root=DATA, train=True, buffer_size=2, num_test_files=2, seq_len=STEPS)
     sequences.load_next_buffer()

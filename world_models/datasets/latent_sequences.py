@@ -133,8 +133,9 @@ def _end_to_end(lengths: IntArray, seq_len: int, chosen: BoolArray | None = None
     """
     counts = np.maximum(0, lengths - 1) // seq_len * (True if chosen is None else chosen)
     before = np.cumsum(counts) - counts
-    starts: IntArray = np.repeat(np.cumsum(lengths) - lengths, counts)
-    return starts + seq_len * (np.arange(counts.sum()) - np.repeat(before, counts))
+    place = np.arange(counts.sum()) - np.repeat(before, counts)
+    starts: IntArray = np.repeat(np.cumsum(lengths) - lengths, counts) + seq_len * place
+    return starts
 
 
 def _episode_lengths(rows: int, given: npt.ArrayLike) -> IntArray:
