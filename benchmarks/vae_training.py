@@ -15,7 +15,7 @@ from world_models.datasets.loaders import FrameBatches
 from world_models.losses.convae_loss import conv_vae_loss_fn
 from world_models.training.devices import autocast_for, compiled, has_fused_adam
 from world_models.training.passes import Learner, train_pass
-from world_models.training.train_convae import VAELoss, reconstruct_with
+from world_models.training.train_convvae import VAELoss, reconstruct_with
 from world_models.utils.device import resolve_device
 from world_models.utils.precision import fast_precision
 from world_models.vision.VAE.ConvVAE import ConvVAE, ConvVAEDecoder

@@ -131,3 +131,11 @@ def make_rollouts(directory: Path, lengths: Sequence[int], action_size: int = 3,
             rollout = noise_rollout(length, action_size, seed=seed + i)
         write_rollout(path, rollout, meta={"env_id": "Counting-v0", "seed": i})
     return paths
+
+
+def latent_arrays(lengths: Sequence[int], terminal: bool = True) -> tuple[npt.NDArray[Any], ...]:
+    """Counting latents: (time, episode); actions, rewards and terminals of the counting rollouts."""
+    rollouts = [counting_rollout(length, 2, terminal=terminal) for length in lengths]
+    latents = [np.stack([r.rewards, np.full(len(r), i)], 1) for i, r in enumerate(rollouts)]
+    parts = [[r.actions for r in rollouts], [r.rewards for r in rollouts], [r.terminals for r in rollouts]]
+    return np.concatenate(latents), *(np.concatenate(part) for part in parts)

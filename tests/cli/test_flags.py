@@ -43,6 +43,7 @@ EITHER_WAY = ("precompute_latents", "amp")
 SWITCHES = {
     **{f"--{name}": (name, True) for name in ("generate_only", "test", "noreload", "nosamples", *EITHER_WAY)},
     **{f"--no_{name}": (name, False) for name in EITHER_WAY},
+    "--use_amp": ("amp", True),
 }
 
 

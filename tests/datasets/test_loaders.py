@@ -116,7 +116,7 @@ def test_a_transform_is_applied_to_each_frame(cache: FrameCache, form: Any) -> N
         ({"image": np.full((64, 64, 3), -2.0, np.float32)}, "from -2 to -2"),
         ({"image": np.zeros((64, 64), np.uint8)}, "shape"),
         ({"image": "a picture"}, "type str"),
-        (np.zeros((64, 64, 3), np.uint8), "'image'"),
+        ({"picture": np.zeros((64, 64, 3), np.uint8)}, "'picture'.*'image'"),
     ],
 )
 def test_a_transform_that_gives_something_else_is_told_so(cache: FrameCache, result: Any, told: str) -> None:

@@ -16,7 +16,7 @@ from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, LATENTS, inline_executors, save_run
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.training.train_controller import train_controller
-from world_models.training.train_convae import train_convae
+from world_models.training.train_convvae import train_convae
 from world_models.training.train_mdn_rnn import train_mdn_rnn
 from world_models.utils.run_dir import log_path, read_jsonl
 from world_models.utils.run_settings import read_settings

@@ -207,3 +207,36 @@ def test_a_state_of_something_else_is_refused_and_changes_nothing():
         assert watcher.state_dict() == before
     with pytest.raises(ValueError, match="param_groups"):
         ReduceLROnPlateau(sgd(0.1)).load_state_dict(ReduceLROnPlateau(sgd(0.1, 0.2)).state_dict())
+
+
+@pytest.mark.parametrize("make", [EarlyStopping, lambda: ReduceLROnPlateau(sgd())])
+def test_the_metric_is_given_by_place_by_torchs_name_or_by_ours(make):
+    states = []
+    for call in (lambda w: w.step(0.5), lambda w: w.step(metrics=0.5), lambda w: w.step(metric=0.5)):
+        watcher = make()
+        call(watcher)
+        states.append(watcher.state_dict())
+    assert states[0] == states[1] == states[2] and states[0]["best"] == 0.5
+    watcher = make()
+    watcher.step(metrics=torch.tensor(2.0), epoch=7)
+    assert (watcher.best, watcher.last_epoch) == (2.0, 7)
+    for wrong in ({}, {"metrics": 1.0, "metric": 1.0}):
+        with pytest.raises(TypeError, match="takes one metric"):
+            watcher.step(**wrong)
+    assert watcher.last_epoch == 7
+
+
+def test_the_worst_metric_and_the_cooldown_are_told_as_torch_tells_them():
+    assert EarlyStopping("min").best == EarlyStopping("min").mode_worse == math.inf
+    assert EarlyStopping("max").best == EarlyStopping("max").mode_worse == -math.inf
+    scheduler = ReduceLROnPlateau(sgd(0.1), patience=0, cooldown=2)
+    told = []
+    for metric in [1.0] * 5:
+        scheduler.step(metric)
+        told.append(scheduler.in_cooldown)
+    assert told == [False, True, True, False, True]
+
+
+def test_a_scheduler_of_something_else_than_an_optimizer_is_a_type_error():
+    with pytest.raises(TypeError, match="optimizer is a list"):
+        ReduceLROnPlateau([torch.zeros(1)])

@@ -1,7 +1,9 @@
-"""Frames to images, and the hook for transforms in albumentations' form: `transform(image=...)["image"]`."""
+"""Frames to images, and the hook for transforms: albumentations' form, `transform(image=...)["image"]`, or a function
+from image to image, as torchvision's are."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -13,7 +15,10 @@ from world_models.types import FRAME_SHAPE, UInt8Array
 
 
 class Transform(Protocol):
-    """Anything called like albumentations' `A.Compose`: image uint8 (H, W, 3) in, {"image": ...} out."""
+    """Anything called like albumentations' `A.Compose`: image uint8 (H, W, 3) in, {"image": ...} out.
+
+    A callable that takes no `image=` is called with the image alone, and what is no mapping is the image itself.
+    """
 
     def __call__(self, *, image: UInt8Array) -> Mapping[str, Any]:
         """Gives {"image": ...}: an array (H, W, 3), or a tensor (3, H, W) as `ToTensorV2` makes it."""
@@ -65,18 +70,32 @@ def transformed_frame(transform: Transform, frame: UInt8Array) -> UInt8Array:
     return frame_again
 
 
-def _call(transform: Transform, frame: UInt8Array) -> Any:
+def _call(transform: Any, frame: UInt8Array) -> Any:
     # A copy: transforms may write into their argument, and the frame may be a read-only map.
-    given = transform(image=np.array(frame))
-    if not isinstance(given, Mapping) or "image" not in given:
+    frame = np.array(frame)
+    given = transform(image=frame) if _takes_image(transform) else transform(frame)
+    if isinstance(given, Mapping) and "image" not in given:
         raise DataError(
-            f"the transform gave {type(given).__name__}, not a mapping with the key 'image'; "
+            f"the transform gave a mapping of {', '.join(map(repr, given)) or 'nothing'}, without the key 'image'; "
             "it is called as transform(image=frame)['image'], like albumentations' Compose"
         )
-    image = given["image"]
+    image = given["image"] if isinstance(given, Mapping) else given
+    if hasattr(image, "__array_interface__"):  # a PIL image
+        image = np.asarray(image)
     if not isinstance(image, np.ndarray | torch.Tensor):
         raise DataError(f"the transform gave an image of type {type(image).__name__}; give an array or a tensor")
     return image
+
+
+def _takes_image(transform: Any) -> bool:
+    """Whether the transform is called by keyword; a module of PyTorch is asked by its `forward`."""
+    try:
+        inspect.signature(getattr(transform, "forward", transform)).bind(image=None)
+    except TypeError:
+        return False
+    except ValueError:  # no signature: built in
+        return True
+    return True
 
 
 def _channels_first(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

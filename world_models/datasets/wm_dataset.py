@@ -37,7 +37,8 @@ class RolloutDataset(Dataset[Any]):
 
     Args:
         root: the data folder.
-        transform: called as `transform(image=frame)["image"]` on each uint8 (64, 64, 3) frame.
+        transform: called as `transform(image=frame)["image"]` on each uint8 (64, 64, 3) frame, or as
+            `transform(frame)` where it takes no `image`.
         train: the training files, or else the test files.
         buffer_size: how many files to hold at a time.
         num_test_files: the last so many files, sorted, are the test files; with too few files all are

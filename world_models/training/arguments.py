@@ -97,13 +97,13 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     add("--policy", choices=POLICIES, help="who drives while collecting (brownian: correlated noise)")
     add("--backend", choices=BACKENDS, help="simulator for collection and evolution (auto)")
     _switch(parser, "precompute_latents", "encode all frames once before M is trained")
-    _switch(parser, "amp", "train M in bf16 mixed precision")
+    _switch(parser, "amp", "train M in bf16 mixed precision", "--use_amp")
     _switch(parser, "tensorboard", "figures and sample frames for TensorBoard beside the logs (--no_tensorboard: none)")
     _switch(parser, "wandb", "and for Weights & Biases (needs the extra wandb)")
 
 
-def _switch(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    parser.add_argument(f"--{name}", action="store_true", default=None, help=text)
+def _switch(parser: argparse.ArgumentParser, name: str, text: str, *others: str) -> None:
+    parser.add_argument(f"--{name}", *others, dest=name, action="store_true", default=None, help=text)
     parser.add_argument(f"--no_{name}", dest=name, action="store_false", default=None, help=argparse.SUPPRESS)
 
 

@@ -22,7 +22,7 @@ from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, r
 from world_models.training.preflight import check_actions, check_at_least, check_data, check_settings, check_split
 from world_models.training.report_stage import report_run
 from world_models.training.train_controller import train_controller
-from world_models.training.train_convae import train_convae
+from world_models.training.train_convvae import train_convae
 from world_models.training.train_mdn_rnn import train_mdn_rnn
 from world_models.types import FRAME_SIZE
 from world_models.utils.device import resolve_device

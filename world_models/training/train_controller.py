@@ -8,10 +8,19 @@ from typing import Any
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.models.controller import flatten_parameters, load_parameters
+from world_models.training.callable_modules import callable_as_its_function
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_run import EvolutionRun
+from world_models.training.queue_workers import _run_rollout, slave_routine
 
-__all__ = ["ControllerResult", "flatten_parameters", "load_parameters", "train_controller"]
+__all__ = [
+    "ControllerResult",
+    "_run_rollout",
+    "flatten_parameters",
+    "load_parameters",
+    "slave_routine",
+    "train_controller",
+]
 
 
 @dataclass(frozen=True)
@@ -65,3 +74,6 @@ def evolve(run: EvolutionRun) -> ControllerResult:
         history=run.state.history,
         best=run.best_path,
     )
+
+
+callable_as_its_function(__name__)

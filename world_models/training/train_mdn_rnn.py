@@ -20,6 +20,7 @@ from world_models.errors import ConfigError
 from world_models.losses.gmm_loss import gmm_loss
 from world_models.models.mdrnn import MDRNN
 from world_models.training import settings
+from world_models.training.callable_modules import callable_as_its_function
 from world_models.training.devices import autocast_for, has_fused_adam
 from world_models.training.fit import FitJob, FitResult, fit
 from world_models.training.latent_stage import (
@@ -312,3 +313,6 @@ def _is_of_another_vae(config: WMMDNRNNConfig, mdrnn: MDRNN, fingerprint: str) -
     if other:
         _LOG.warning("%s: this M was trained on the latents of another V; it is trained anew", path)
     return other
+
+
+callable_as_its_function(__name__)

@@ -37,7 +37,7 @@ class _Plateau:
         self.patience = patience
         self.threshold = float(threshold)
         self.threshold_mode = threshold_mode
-        self.best = math.inf if mode == "min" else -math.inf
+        self.best = self.mode_worse
         self.num_bad_epochs = 0
         self.last_epoch = -1
 
@@ -59,8 +59,15 @@ class _Plateau:
             return best + by
         return best * (1 + by if best >= 0 else 1 - by)
 
-    def _watch(self, metric: SupportsFloat, epoch: int | None) -> None:
-        value = float(metric)
+    @property
+    def mode_worse(self) -> float:
+        """What every number is better than: infinity for "min", minus infinity for "max"."""
+        return math.inf if self.mode == "min" else -math.inf
+
+    def _watch(self, metrics: SupportsFloat | None, metric: SupportsFloat | None, epoch: int | None) -> None:
+        if (metrics is None) == (metric is None):
+            raise TypeError(f"{type(self).__name__}.step takes one metric: step(value), or step(metrics=value)")
+        value = float(metrics if metrics is not None else metric)  # type: ignore[arg-type]
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self.is_better(value, self.best):
             self.best, self.num_bad_epochs = value, 0
@@ -105,9 +112,14 @@ class EarlyStopping(_Plateau):
     ) -> None:
         super().__init__(mode, patience, threshold, threshold_mode)
 
-    def step(self, metric: SupportsFloat, epoch: int | None = None) -> bool:
-        """Notes one epoch's metric (a number or 0-d tensor); returns `stop`. NaN counts as a bad epoch."""
-        self._watch(metric, epoch)
+    def step(
+        self, metrics: SupportsFloat | None = None, epoch: int | None = None, *, metric: SupportsFloat | None = None
+    ) -> bool:
+        """Notes one epoch's metric (a number or 0-d tensor); returns `stop`. NaN counts as a bad epoch.
+
+        `metrics` is torch's name for it, `metric` another.
+        """
+        self._watch(metrics, metric, epoch)
         return self.stop
 
     @property
@@ -134,6 +146,7 @@ class ReduceLROnPlateau(_Plateau):
     Raises:
         ValueError: Unknown mode or threshold_mode, factor outside (0, 1), a negative number elsewhere, or
             another number of min_lr than param_groups.
+        TypeError: `optimizer` is none.
     """
 
     _SAVED = (*_Plateau._SAVED, "factor", "cooldown", "cooldown_counter", "min_lrs", "eps", "lr")
@@ -153,6 +166,8 @@ class ReduceLROnPlateau(_Plateau):
         super().__init__(mode, patience, threshold, threshold_mode)
         if not 0 < factor < 1:
             raise ValueError(f"factor is {factor!r}, and must be above 0 and below 1")
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer is a {type(optimizer).__name__}, and must be a torch.optim.Optimizer")
         if cooldown < 0 or eps < 0:
             raise ValueError(f"cooldown is {cooldown!r} and eps {eps!r}, and both must be at least 0")
         self.optimizer = optimizer
@@ -181,10 +196,20 @@ class ReduceLROnPlateau(_Plateau):
         for group, rate in zip(self.optimizer.param_groups, self._one_each("lr", rates), strict=True):
             group["lr"] = rate
 
-    def step(self, metric: SupportsFloat, epoch: int | None = None) -> None:
-        """Notes one epoch's metric (a number or 0-d tensor) and reduces the rates when it is time."""
-        self._watch(metric, epoch)
-        if self.cooldown_counter > 0:
+    @property
+    def in_cooldown(self) -> bool:
+        """Whether bad epochs are not counted just now."""
+        return self.cooldown_counter > 0
+
+    def step(
+        self, metrics: SupportsFloat | None = None, epoch: int | None = None, *, metric: SupportsFloat | None = None
+    ) -> None:
+        """Notes one epoch's metric (a number or 0-d tensor) and reduces the rates when it is time.
+
+        `metrics` is torch's name for it, `metric` another.
+        """
+        self._watch(metrics, metric, epoch)
+        if self.in_cooldown:
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:

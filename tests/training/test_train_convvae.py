@@ -26,11 +26,11 @@ from world_models.datasets.rollout_files import read_rollout
 from world_models.errors import CheckpointError, ConfigError, DataError
 from world_models.losses.convae_loss import conv_vae_loss_fn
 from world_models.models.load import load_vae
-from world_models.training import train_convae as stage
+from world_models.training import train_convvae as stage
 from world_models.training.devices import autocast_for, compiled
 from world_models.training.samples import sample_rows
 from world_models.training.splits import default_test_files, split_indices
-from world_models.training.train_convae import VAELoss, count_active_latents, reconstruct_with, train_convae
+from world_models.training.train_convvae import VAELoss, count_active_latents, reconstruct_with, train_convae
 from world_models.utils.run_dir import best_path, checkpoint_path, load_checkpoint, log_path
 from world_models.vision.frames import images_from_frames
 from world_models.vision.VAE.ConvVAE import ConvVAE
@@ -233,7 +233,7 @@ def test_a_process_stopped_by_ctrl_c_goes_on_and_ends_as_one_that_was_not(data: 
 import torch
 torch.set_num_threads(1)
 from world_models.configs.wm_config import WMVAEConfig
-from world_models.training.train_convae import train_convae
+from world_models.training.train_convvae import train_convae
 train_convae(WMVAEConfig({config.to_dict()!r}))
 """
     interrupted_process(program, log_path(tmp_path / "cut", "vae"), epochs_before=2)
