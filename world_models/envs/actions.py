@@ -46,8 +46,8 @@ def check_finite(actions: npt.ArrayLike, where: str) -> None:
     rows = np.atleast_2d(numbers)
     row = int(np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(1))[0])
     error = ActionSpaceError(
-        f"The action for {where} is {rows[row].tolist()}, which no environment gets: where C gave it, weights of V, M or "
-        "C are no finite numbers; take another checkpoint."
+        f"The action for {where} is {rows[row].tolist()}, which no environment gets: where C gave it, weights of V, M "
+        "or C are no finite numbers; take another checkpoint."
     )
     error.row = row
     raise error
@@ -148,12 +148,12 @@ class ActionAdapter:
                 squashed = (low + (squashed - bottom) / (top - bottom) * (high - low)).clamp(low, high)
             columns.append(squashed)
         actions = torch.stack(columns, dim=-1)
-        return actions.round() if self.whole else actions
+        return actions.round() + 0.0 if self.whole else actions  # and no -0
 
     def fitted(self, actions: npt.ArrayLike) -> FloatArray:
         """Any numbers (n, A) as actions of a Box, as stored: clipped to its bounds, rounded where it is of integers."""
         stored = np.clip(np.asarray(actions, np.float32), self.low, self.high)
-        return np.rint(stored) if self.whole else stored
+        return np.rint(stored) + np.float32(0) if self.whole else stored
 
     def native(self, actions: FloatArray) -> npt.NDArray[Any]:
         """Actions (n, A) as what `env.step` takes, stacked: (n, A) of a Box, (n,) of Discrete, each in the space.

@@ -174,7 +174,7 @@ class PictureReader:
         if self._shape is None:
             layout = layout_of(array.shape)
             if layout is None:
-                raise self._refusal(f"is {array.dtype} of shape {array.shape}", _MEND)
+                raise self._refusal(f"is no picture, but {array.dtype} of shape {array.shape}", _MEND)
             self._shape, self._layout = array.shape, layout
         elif array.shape != self._shape:
             raise self._refusal(
@@ -185,18 +185,15 @@ class PictureReader:
             planes = array.reshape(*array.shape[:2], self._layout.channels)
         else:
             planes = np.moveaxis(array, 0, -1)
-        self._hold_dtype(array)
-        return self._three_channels(self._scaled(planes))
-
-    def _hold_dtype(self, array: _Array) -> None:
-        """Black pictures do not say what their numbers mean; the first other one does, for all that follow."""
-        if self._range is None:
-            self._range = self._range_of(array)
-            if self._range is not None:
-                self._dtype = array.dtype
-                self._say(array)
+        undecided = self._range is None
+        if undecided:  # pictures that are black say nothing of what numbers mean; the first other one does, for all
+            self._range, self._dtype = self._range_of(array), array.dtype
         elif array.dtype != self._dtype:
             raise self._refusal(f"is {array.dtype} where others were {self._dtype}", "give pictures of one dtype")
+        picture = self._three_channels(self._scaled(planes))
+        if undecided and self._range is not None:
+            self._say(array)
+        return picture
 
     def _extremes(self, array: _Array) -> tuple[float, float]:
         smallest, largest = float(array.min()), float(array.max())
@@ -215,13 +212,14 @@ class PictureReader:
         if smallest == largest == 0 and (declared is None or declared[0] == 0):
             return None
         # Declared as [0, 255] and never above 1 is a common slip, which would be all but black.
-        if smallest >= 0 and largest <= 1 and (declared is None or (declared[0] == 0 and declared[1] >= 255)):
+        wide = declared is None or (declared[0] == 0 and declared[1] >= 255)
+        if wide and smallest >= -_SLACK and largest <= 1 + _SLACK:
             return 0.0, 1.0
         if declared is not None and (
             largest == declared[0] or largest - declared[0] > (declared[1] - declared[0]) / 510
         ):
             return declared
-        if declared is not None or smallest < 0 or largest > 255:
+        if declared is not None or smallest < -_SLACK or largest > 255 * (1 + _SLACK):
             where = "no declared range" if declared is None else f"the declared [{declared[0]:g}, {declared[1]:g}]"
             raise self._refusal(
                 f"is {array.dtype} of shape {array.shape} with values in [{smallest:g}, {largest:g}] of {where}",
