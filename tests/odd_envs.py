@@ -73,7 +73,7 @@ GRAY = _registered("OddGray-v0", rendered=[(255 * _noise((40, 48, 1))).astype(np
 NAN = _registered("OddNan-v0", rendered=[np.full((40, 48, 3), np.nan)])
 TWO = _registered("OddTwo-v0", rendered=[np.ones((40, 48, 2), np.uint8)])
 LATE = _registered(
-    "OddLate-v0", rendered=[np.full((40, 48, 3), 0.5), np.full((40, 48, 3), 0.5), np.full((40, 48, 3), 9)]
+    "OddLate-v0", rendered=[np.full((40, 48, 3), 0.5), np.full((40, 48, 3), 0.5), np.full((40, 48, 3), 9.0)]
 )
 OLD_RESET = _registered("OldReset-v0", rendered=[np.ones((40, 48, 3), np.uint8)], reset_gives=lambda shown, _: shown)
 OLD_STEP = _registered(

@@ -148,6 +148,7 @@ def test_every_kind_of_picture_is_read_right_or_refused_by_a_sentence_that_names
             sentence = str(caught.value)
             assert row.means in sentence and sentence.startswith("Odd-v0") and sentence.endswith(".")
             assert "\n" not in sentence and caught.value.row == 0
+            assert len(lanes._envs[0].unwrapped.taken) == len(row.shown) - 1, "as soon as it can be seen"
         else:
             seen = look()
             assert seen.dtype == np.uint8 and seen.flags.c_contiguous
