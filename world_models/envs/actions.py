@@ -40,7 +40,10 @@ _MOST_CHOICES = 4096  # C and M have an output and an input for each
 
 def check_finite(actions: npt.ArrayLike, where: str) -> None:
     """Raises ActionSpaceError, with its row, where actions (n, A) or (A,) hold NaN or infinity."""
-    numbers = np.asarray(actions)
+    try:
+        numbers = np.asarray(actions)
+    except (TypeError, ValueError, RuntimeError):  # not an array's: the environment says so
+        return
     if numbers.dtype.kind != "f" or np.isfinite(numbers).all():
         return
     rows = np.atleast_2d(numbers)
