@@ -26,7 +26,16 @@ class EnvironmentNameError(WorldModelsError, ValueError):
 
 
 class ActionSpaceError(WorldModelsError, ValueError):
-    """An action or observation space that the agent cannot be adapted to."""
+    """An action or observation space that the agent cannot be adapted to.
+
+    `row` says which of the lanes that were reset or stepped it was, where that is known.
+    """
+
+    row: int | None = None
+
+
+class ObservationError(ActionSpaceError):
+    """What an environment's reset, step or render gave cannot be used; the message names it and the mend."""
 
 
 class EnvironmentFailure(WorldModelsError, RuntimeError):

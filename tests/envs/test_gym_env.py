@@ -36,6 +36,27 @@ def test_a_picture_of_another_size_can_be_had():
     assert env.reset(seed=0)[0].shape == (20, 30, 3) and env.observation_space.shape == (20, 30, 3)
 
 
+@pytest.mark.parametrize("size", [20, np.int64(20), [20, 20], (np.int32(20), 20)])
+def test_one_number_or_a_list_is_a_size_too(size):
+    env = GymImageEnv(STEER, seed=3, size=size)
+    assert env.size == (20, 20) and env.observation_space.contains(env.reset()[0])
+
+
+@pytest.mark.parametrize("size", [0, -3, (20,), (20, 30, 3), (20.5, 20), "64", None, (0, 64)])
+def test_what_is_no_size_is_refused_with_its_value(size):
+    with pytest.raises(ConfigError, match=r"size=.* is no height and width"):
+        GymImageEnv(STEER, size=size)
+
+
+def test_a_seed_of_its_own_is_the_first_resets_where_none_is_given_there():
+    first, again = GymImageEnv(CountingEnv(), seed=5), GymImageEnv(CountingEnv(), seed=5)
+    first.reset()
+    first.reset()
+    again.reset(seed=8)
+    again.reset()
+    assert (first.unwrapped.seeds, again.unwrapped.seeds) == ([5, None], [8, None])
+
+
 def test_carracings_picture_is_the_upper_84_rows_resized_like_pillow_does():
     env = GymImageEnv("CarRacing-v3")
     env.reset(seed=1)

@@ -10,81 +10,79 @@ import gymnasium
 import numpy as np
 import torch
 
+from world_models.envs.actions import check_finite
 from world_models.envs.frames import resize_frames
 from world_models.envs.lanes import LaneFailure
+from world_models.envs.pictures import PictureReader
+from world_models.envs.protocol import checked_reset, checked_step
 from world_models.envs.registry import EnvSpec, env_spec, make_gym
-from world_models.errors import ActionSpaceError, ConfigError, WorldModelsError
+from world_models.errors import ActionSpaceError, ConfigError, ObservationError, WorldModelsError
 from world_models.types import FRAME_SIZE, FloatArray, IntArray, Step, UInt8Array
 
 
-def _is_picture(space: gymnasium.Space[Any]) -> bool:
-    return (
-        isinstance(space, gymnasium.spaces.Box)
-        and len(space.shape) == 3
-        and space.shape[-1] == 3
-        and space.dtype == np.uint8
-    )
-
-
 def native_frame(env: gymnasium.Env[Any, Any], observation: Any) -> UInt8Array:
-    """The picture (H, W, 3) uint8 of an environment now: its observation if it is one, else its rendering."""
-    if _is_picture(env.observation_space):
-        return np.asarray(observation, dtype=np.uint8)
-    picture = env.render()
-    if not isinstance(picture, np.ndarray) or picture.ndim != 3:
-        raise ActionSpaceError(
-            f"{env.spec.id if env.spec else env} gives neither pixel observations nor rgb pictures: make it with "
-            'render_mode="rgb_array".'
-        )
-    return picture.astype(np.uint8, copy=False)
+    """The picture (H, W, 3) uint8 of an environment now; for more than one, keep its `PictureReader`."""
+    return PictureReader(env).read(observation)
 
 
 class GymImageEnv(gymnasium.Wrapper[UInt8Array, Any, Any, Any]):
     """Any Gymnasium environment with `size` uint8 pictures as observations (specification, GymImageEnv).
 
     `step` takes C's raw output: it is squashed into the action space here (raw=False: it is passed on as it
-    is). Pixel observations are used as they are; other environments are rendered.
+    is). Pixel observations are used as they are, other environments are rendered (`envs.pictures.PictureReader`).
 
     Args:
         env: A Gymnasium environment, or an id. An environment made elsewhere must give pixel observations
             or have been made with render_mode="rgb_array".
-        size: Height and width of the pictures.
+        size: Height and width of the pictures, or one number for both.
         rows: Rows of the native picture that are kept; by default what the registry says of the id.
         raw: Whether `step` squashes its action.
+        seed: Of the first reset that is given none.
+
+    Raises:
+        ConfigError: a size that no picture can have.
+        ActionSpaceError: the action space cannot be driven; from `step`, an action that is no finite number.
+        ObservationError: (from `reset` and `step`) what the environment gives is no picture.
     """
 
     def __init__(
         self,
         env: gymnasium.Env[Any, Any] | str,
-        size: tuple[int, int] = (FRAME_SIZE, FRAME_SIZE),
+        size: tuple[int, int] | int = (FRAME_SIZE, FRAME_SIZE),
         rows: int | None = None,
         raw: bool = True,
+        seed: int | None = None,
     ) -> None:
+        self.size = _height_and_width(size)
         env = make_gym(env) if isinstance(env, str) else env
         super().__init__(env)
-        self.size = size
         known = env.spec is not None and env.spec.id in gymnasium.registry
         table = env_spec(env.spec.id) if known and env.spec is not None else EnvSpec("unregistered")
         self.rows = rows if rows is not None else table.rows
         self.adapter = table.adapter(env.action_space)
         self.raw = raw
-        self.observation_space = gymnasium.spaces.Box(0, 255, (*size, 3), np.uint8)
+        self._seed = seed
+        self._reader = PictureReader(env)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (*self.size, 3), np.uint8)
 
     def _picture(self, observation: Any) -> UInt8Array:
-        picture: UInt8Array = resize_frames(native_frame(self.env, observation)[None], self.size, self.rows)[0]
+        picture: UInt8Array = resize_frames(self._reader.read(observation)[None], self.size, self.rows)[0]
         return picture
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[UInt8Array, dict[str, Any]]:
         """Gymnasium's reset; the observation is a (*size, 3) uint8 picture."""
-        observation, info = self.env.reset(seed=seed, options=options)
+        seed, self._seed = self._seed if seed is None else seed, None
+        observation, info = checked_reset(self.env, seed, options)
         return self._picture(observation), info
 
     def step(self, action: Any) -> tuple[UInt8Array, SupportsFloat, bool, bool, dict[str, Any]]:
         """Gymnasium's step, five values; `action` is C's output (A,) unless raw=False."""
+        if not self.raw:
+            check_finite(action, self.adapter.where)
         native = self.native_action(action) if self.raw else action
-        observation, reward, terminal, truncated, info = self.env.step(native)
+        observation, reward, terminal, truncated, info = checked_step(self.env, native)
         return self._picture(observation), reward, terminal, truncated, info
 
     def native_action(self, raw: Any) -> Any:
@@ -95,15 +93,26 @@ class GymImageEnv(gymnasium.Wrapper[UInt8Array, Any, Any, Any]):
                 f"The action has {row.shape[1]} numbers, {self.adapter.space} takes {self.adapter.size}: "
                 "build the controller with that action_size."
             )
+        check_finite(row.numpy(), self.adapter.where)
         native = self.adapter.native(self.adapter.from_raw(row).numpy())[0]
         return int(native) if self.adapter.discrete else native
 
 
+def _height_and_width(size: Any) -> tuple[int, int]:
+    pair = (size, size) if isinstance(size, int | np.integer) else tuple(size) if np.iterable(size) else ()
+    if len(pair) != 2 or not all(isinstance(side, int | np.integer) and side > 0 for side in pair):
+        raise ConfigError(f"size={size!r} is no height and width: give two whole numbers above 0, or one for both.")
+    return int(pair[0]), int(pair[1])
+
+
 @contextlib.contextmanager
-def _named(lane: int) -> Iterator[None]:
+def _named(row: int, lane: int) -> Iterator[None]:
     """Says which lane's environment it was that raised; what the user can mend is passed on as it is."""
     try:
         yield
+    except ActionSpaceError as error:
+        error.row = row
+        raise
     except WorldModelsError:
         raise
     except Exception as error:
@@ -137,6 +146,8 @@ class GymLanes:
         elif redrawn and self.spec.redraw:
             for env in self._envs:
                 self.spec.redraw(env)
+        self._frame_shape: tuple[int, ...] | None = None
+        self._readers = [PictureReader(env) for env in self._envs]
         self.actions = self.spec.adapter(self._envs[0].action_space)
 
     def announce(self, seeds: Sequence[int]) -> None:
@@ -145,29 +156,41 @@ class GymLanes:
     def reset(self, lanes: IntArray, seeds: Sequence[int]) -> UInt8Array:
         """Start episodes; native frames (n, H, W, 3)."""
         frames = []
-        for lane, seed in zip(lanes, seeds, strict=True):
-            with _named(lane):
-                observation, _ = self._envs[lane].reset(seed=int(seed))
-                frames.append(native_frame(self._envs[lane], observation))
-        return np.stack(frames)
+        for row, (lane, seed) in enumerate(zip(lanes, seeds, strict=True)):
+            with _named(row, lane):
+                observation, _ = checked_reset(self._envs[lane], int(seed))
+                frames.append(self._readers[lane].read(observation))
+        return self._stacked(frames)
 
     def step(self, lanes: IntArray, actions: FloatArray) -> Step:
         """Step the named lanes one after the other."""
         frames, rewards, terminals, truncated = [], [], [], []
-        for lane, action in zip(lanes, self.actions.native(actions), strict=True):
-            env = self._envs[lane]
-            with _named(lane):
-                observation, reward, terminal, cut, _ = env.step(action)
-                frames.append(native_frame(env, observation))
-            rewards.append(float(reward))
-            terminals.append(bool(terminal))
-            truncated.append(bool(cut))
+        for row, (lane, action) in enumerate(zip(lanes, self.actions.native(actions), strict=True)):
+            with _named(row, lane):
+                observation, reward, terminal, cut, _ = checked_step(self._envs[lane], action)
+                frames.append(self._readers[lane].read(observation))
+                rewards.append(float(reward))
+                terminals.append(bool(terminal))
+                truncated.append(bool(cut))
         return Step(
-            np.stack(frames),
+            self._stacked(frames),
             np.array(rewards, np.float32),
             np.array(terminals, bool),
             np.array(truncated, bool),
         )
+
+    def _stacked(self, frames: list[UInt8Array]) -> UInt8Array:
+        """Frames of all lanes, which are of one size for as long as there are lanes."""
+        self._frame_shape = self._frame_shape or frames[0].shape
+        for row, frame in enumerate(frames):
+            if frame.shape != self._frame_shape:
+                error = ObservationError(
+                    f"{self.spec.env_id}: its picture is {frame.shape} where another episode's was "
+                    f"{self._frame_shape}; give pictures of one size (gymnasium.wrappers.ResizeObservation)."
+                )
+                error.row = row
+                raise error
+        return np.stack(frames)
 
     def close(self) -> None:
         """Close every environment."""

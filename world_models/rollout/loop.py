@@ -16,7 +16,7 @@ import numpy as np
 
 from world_models.envs.frames import resize_frames
 from world_models.envs.lanes import LaneFailure, Lanes
-from world_models.errors import EnvironmentFailure, WorldModelsError
+from world_models.errors import ActionSpaceError, EnvironmentFailure, WorldModelsError
 from world_models.types import FRAME_SHAPE, Episode, EpisodeResult, FloatArray, IntArray, Step, UInt8Array
 
 
@@ -164,17 +164,24 @@ def failures_named(lanes: Lanes, board: Board, episodes: Sequence[Episode], acti
 
     Raises:
         EnvironmentFailure: a backend that does not say which lane it was gets all that it was driving named.
+        ActionSpaceError: of a lane; it gets the same names, and needs no traceback.
     """
+
+    def place(lane: int) -> str:
+        return f"lane {lane}, seed {episodes[board.index[lane]].seed}, step {board.steps[lane]}"
+
     try:
         yield
+    except ActionSpaceError as error:
+        if error.row is None:
+            raise
+        raise type(error)(f"{str(error).rstrip('.')} ({place(int(active[error.row]))}).") from error
     except WorldModelsError:
         raise
     except Exception as error:
         blamed = [error.lane] if isinstance(error, LaneFailure) else active.tolist()
         cause = error.__cause__ if isinstance(error, LaneFailure) and error.__cause__ else error
-        places = "; ".join(
-            f"lane {lane}, seed {episodes[board.index[lane]].seed}, step {board.steps[lane]}" for lane in blamed
-        )
+        places = "; ".join(place(lane) for lane in blamed)
         told = "".join(traceback.format_exception(cause)).rstrip()
         raise EnvironmentFailure(
             f"{lanes.spec.env_id} ({lanes.backend}) raised {type(cause).__name__}: {cause} ({places}); the defect is "

@@ -60,8 +60,10 @@ class NoisePolicy:
         else:
             unit = _walk(rng, self.horizon, self.drift)
         low, high = self.actions.low, self.actions.high
-        scaled = (low + (np.clip(unit, -1, 1) + 1) / 2 * (high - low)).astype(np.float32)
-        return np.clip(scaled, low, high)  # rounding may have left the space by one last digit
+        if self.actions.whole:  # each whole number has an equal part
+            low, high = low - 0.5, high + 0.5
+        # Rounding may leave the space by one last digit.
+        return self.actions.fitted(low + (np.clip(unit, -1, 1) + 1) / 2 * (high - low))
 
     def _draw_discrete(self, rng: np.random.Generator) -> FloatArray:
         choices = rng.integers(len(self.actions.choices), size=self.horizon)
