@@ -12,8 +12,9 @@ from pathlib import Path
 from world_models.datasets.foreign import ForeignKeys, conversion, converted
 from world_models.datasets.rollout_files import inspect_file
 from world_models.errors import DataError
+from world_models.types import FloatArray
 
-_MOST_KINDS = 6  # of differences in one message
+_MOST_KINDS = 12  # of differences in one message
 _NUMBER = re.compile(r"-?\d[\d.,]*(e[+-]?\d+)?|\bnan\b|-?\binf\b")
 
 Refusals = list[tuple[Path, DataError]]
@@ -81,6 +82,8 @@ def check_files(
             if seen.columns != action_size:
                 raise _other_actions(path, seen, action_size, whose)
             found.append(seen)
+        except ForeignKeys as error:
+            refused.append((path, _also_other_actions(path, error, action_size, whose)))
         except DataError as error:
             refused.append((path, error))
     if refused:
@@ -98,14 +101,16 @@ def _look(path: Path) -> Found:
 def _looked_at(path: Path, size: int, mtime_ns: int) -> Found:
     seen = inspect_file(path)
     actions = seen.rollout.actions
+    return _seen(actions, seen.frame_size, seen.env_id)
+
+
+def _seen(actions: FloatArray, frame_size: tuple[int, int] = (0, 0), env_id: str = "") -> Found:
     numbers = actions.shape[1] == 1 and bool(((actions >= 0) & (actions % 1 == 0)).all())
-    return Found(
-        len(seen.rollout), actions.shape[1], seen.frame_size, seen.env_id, float(actions.max()) if numbers else None
-    )
+    return Found(len(actions), actions.shape[1], frame_size, env_id, float(actions.max()) if numbers else None)
 
 
 def _other_actions(path: Path, seen: Found, wanted: int, whose: str) -> OtherActions:
-    columns = f"{path}: actions have {seen.columns} columns and"
+    columns = f"{path}: actions have {seen.columns} column{'s' * (seen.columns != 1)} and"
     if whose.lower().endswith(".npz"):
         return OtherActions(
             f"{columns} those of {whose} {wanted}; keep rollouts of different environments in different folders"
@@ -116,6 +121,17 @@ def _other_actions(path: Path, seen: Found, wanted: int, whose: str) -> OtherAct
     else:
         mend = "it is a rollout of another environment, so name another --data_dir, or its --env"
     return OtherActions(f"{columns} {whose} has {wanted} actions; {mend}", wanted if numbers else None)
+
+
+def _also_other_actions(path: Path, error: ForeignKeys, wanted: int | None, whose: str) -> ForeignKeys:
+    """An error that also says where the actions would not fit under their right name."""
+    actions = error.actions
+    if actions is None or wanted is None or actions.shape[1] == wanted:
+        return error
+    other = _other_actions(path, _seen(actions), wanted, whose)
+    also = error.besides(str(other).removeprefix(f"{path}: "))
+    also.choices = other.choices
+    return also
 
 
 def _message(folder: Path, refused: Refusals, total: int) -> str:
@@ -133,7 +149,7 @@ def _message(folder: Path, refused: Refusals, total: int) -> str:
             lines.append(f"- {count:,} files, the first: {firsts[kind]}" if count > 1 else f"- {firsts[kind]}")
         left = len(refused) - sum(count for _, count in kinds.most_common(_MOST_KINDS))
         if left:
-            lines.append(f"- {left:,} more, each for another reason")
+            lines.append(f"- and {left:,} more, of other kinds")
         told = "\n".join(lines)
     return told + _lines_that_convert(folder, refused)
 
@@ -145,14 +161,12 @@ def _kind(path: Path, error: DataError) -> str:
 
 def _lines_that_convert(folder: Path, refused: Refusals) -> str:
     foreign = [error for _, error in refused if isinstance(error, ForeignKeys)]
-    choices = next((error.choices for _, error in refused if isinstance(error, OtherActions) and error.choices), None)
-    if not foreign and choices is None:
+    choices = [error.choices for _, error in refused if isinstance(error, ForeignKeys | OtherActions) and error.choices]
+    mended = sum(isinstance(error, ForeignKeys) or getattr(error, "choices", None) is not None for _, error in refused)
+    if not mended:
         return ""
-    others = len(refused) - sum(
-        isinstance(error, ForeignKeys) or getattr(error, "choices", None) is not None for _, error in refused
-    )
-    first = "Move the other files away; then these lines" if others else "These lines"
+    begin = "Move the other files away; then these lines" if mended < len(refused) else "These lines"
     return (
-        f"\n\n{first} of Python write what they can be read from into {converted(folder)}, the new --data_dir:\n\n"
-        f"{conversion(folder, foreign, choices)}"
+        f"\n\n{begin} of Python write them anew, in a form that is read, into {converted(folder)}; name it as "
+        f"data_dir:\n\n{conversion(folder, foreign, choices[0] if choices else None)}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from world_models.datasets.npz import lacks
+from world_models.datasets.npz import AnyArray, lacks
 from world_models.datasets.schema import DTYPES, FORMS, MEND
 from world_models.errors import DataError
 
@@ -23,27 +23,40 @@ class ForeignKeys(DataError):
     Attributes:
         names: {our key: the file's name of it}, of those that are known.
         lacking: our keys of which there is no name.
+        actions: (T, A) float32, as they would be read; None where something else is wrong with the file.
+        choices: where they would have to become one-hot rows, of how many; else None.
     """
 
-    def __init__(self, message: str, names: Mapping[str, str], lacking: Sequence[str]) -> None:
+    def __init__(
+        self, message: str, names: Mapping[str, str], lacking: Sequence[str], actions: AnyArray | None = None
+    ) -> None:
         super().__init__(message)
-        self.names, self.lacking = dict(names), tuple(lacking)
+        self.names, self.lacking, self.actions = dict(names), tuple(lacking), actions
+        self.choices: int | None = None
+
+    def besides(self, more: str) -> ForeignKeys:
+        """The same, with something else that is wrong."""
+        return ForeignKeys(f"{self}; besides, {more}", self.names, self.lacking, self.actions)
 
 
-def refuse_keys(path: Path, present: Sequence[str]) -> None:
-    """Raises DataError where one of the schema's keys is missing: with what to rename, where names are known."""
+def foreign_keys(path: Path, present: Sequence[str]) -> ForeignKeys | None:
+    """What is to be renamed in a file; None where it has the schema's keys.
+
+    Raises:
+        DataError: a key is missing, and no other name of it is there.
+    """
     missing = [key for key in DTYPES if key not in present]
     if not missing:
-        return
+        return None
     names = {key: found for key in missing if (found := _found(key, present))}
     lacking = [key for key in missing if key not in names]
-    mends = [f"rename {', '.join(f'{name} to {key}' for key, name in names.items())}"]
-    if lacking:
-        mends.append(f"add {', '.join(f'{key} {FORMS[key]}' for key in lacking)}")
     message = lacks(path, missing, present)
     if not names or {"observations", "actions"} & set(lacking):
         raise DataError(f"{message}; {MEND}")
-    raise ForeignKeys(f"{message}; {' and '.join(mends)}", names, lacking)
+    mends = [f"rename {', '.join(f'{name} to {key}' for key, name in names.items())}"]
+    if lacking:
+        mends.append(f"add {', '.join(f'{key} {FORMS[key]}' for key in lacking)}")
+    return ForeignKeys(f"{message}; {' and '.join(mends)}", names, lacking)
 
 
 def _found(key: str, present: Sequence[str]) -> str | None:
@@ -83,7 +96,8 @@ def conversion(folder: Path, found: Sequence[ForeignKeys], choices: int | None =
 
 def converted(folder: Path) -> Path:
     """The folder that the lines of `conversion` write."""
-    return folder.with_name(f"{folder.name}_converted")
+    named = folder if folder.name.strip(".") else folder.resolve()
+    return named.with_name(f"{named.name}_converted")
 
 
 def _repairs(found: Sequence[ForeignKeys], choices: int | None) -> list[str]:
@@ -97,5 +111,6 @@ def _repairs(found: Sequence[ForeignKeys], choices: int | None) -> list[str]:
     if any(each.names.get("terminals", "").lower().startswith("done") for each in found):
         lines.append("    # done is often 1 at a time limit, too; terminals are 1 only where the task itself ended.")
     if choices is not None:
-        lines.append(f"    new['actions'] = np.eye({choices})[new['actions'].astype(int).ravel()]  # one-hot")
+        lines.append("    if new['actions'].size == len(new['actions']):  # one number a step becomes a one-hot row")
+        lines.append(f"        new['actions'] = np.eye({choices})[new['actions'].astype(int).ravel()]")
     return lines

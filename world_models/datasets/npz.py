@@ -165,7 +165,7 @@ def _member(archive: Archive, key: str) -> Iterator[tuple[IO[bytes], tuple[int, 
             shape, fortran, dtype = _read_header(member)
             if dtype.hasobject:
                 raise ValueError("it holds Python objects, which are never unpickled")
-            if member.tell() + math.prod(shape) * dtype.itemsize != size:
+            if min(shape, default=0) < 0 or member.tell() + math.prod(shape) * dtype.itemsize != size:
                 raise ValueError(f"its {size:,} bytes are not those of {dtype} of shape {shape}")
             yield member, shape, fortran, dtype
     except _DAMAGE as error:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from world_models.datasets.canonical import canonical_rollout
-from world_models.datasets.foreign import refuse_keys
+from world_models.datasets.foreign import ForeignKeys, foreign_keys
 from world_models.datasets.npz import AnyArray, Archive, open_npz, read_array, read_outline, write_npz
 from world_models.datasets.schema import DTYPES, MEND, Wrong, check_rollout
 from world_models.datasets.stored_frames import as_pictures, told_by_header
@@ -90,7 +89,10 @@ def read_rollout(path: str | Path) -> Rollout:
         DataError: the file is missing, truncated or not an .npz file, lacks a key, or has no plain meaning.
     """
     path = Path(path)
-    with _open(path) as archive:
+    with open_npz(path, MEND) as archive:
+        foreign = foreign_keys(path, archive.names)
+        if foreign is not None:
+            raise foreign
         rollout, remarks, _ = canonical_rollout({key: read_array(archive, key) for key in DTYPES}, str(path))
     _say(remarks)
     return rollout
@@ -114,17 +116,13 @@ def inspect_file(path: str | Path) -> Inspection:
         DataError: as `read_rollout`.
     """
     path = Path(path)
-    with _open(path) as archive:
-        arrays = {key: read_array(archive, key) for key in DTYPES if key != "observations"}
-        frames = read_outline(archive, "observations")
-        pictures = as_pictures(frames)
-        by_header = isinstance(pictures, Wrong) or told_by_header(pictures)
-        arrays["observations"] = frames if by_header else read_array(archive, "observations")
-        rollout, remarks, size = canonical_rollout(arrays, str(path), outlined=by_header)
-        env_id = str(_facts(archive).get("env_id", ""))
+    with open_npz(path, MEND) as archive:
+        foreign = foreign_keys(path, archive.names)
+        if foreign is not None:
+            raise _with_all_that_is_wrong(archive, foreign)
+        inspection, remarks = _inspected(archive, {})
     _say(remarks)
-    black = np.broadcast_to(np.zeros((), np.uint8), rollout.observations.shape)
-    return Inspection(replace(rollout, observations=black), size, env_id)
+    return inspection
 
 
 def read_meta(path: str | Path) -> dict[str, MetaValue]:
@@ -213,11 +211,29 @@ def _unreadable(error: OSError) -> None:
         raise DataError(f"{error.filename}: the folder cannot be read ({error.strerror}); make it readable") from error
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[Archive]:
-    with open_npz(path, MEND) as archive:
-        refuse_keys(path, archive.names)
-        yield archive
+def _inspected(archive: Archive, names: Mapping[str, str]) -> tuple[Inspection, list[str]]:
+    """A file's inspection and its remarks; `names` are the file's own of our keys, where they differ."""
+    arrays = {key: read_array(archive, names.get(key, key)) for key in DTYPES if key != "observations"}
+    name = names.get("observations", "observations")
+    frames = read_outline(archive, name)
+    pictures = as_pictures(frames)
+    by_header = isinstance(pictures, Wrong) or told_by_header(pictures)
+    arrays["observations"] = frames if by_header else read_array(archive, name)
+    rollout, remarks, size = canonical_rollout(arrays, str(archive.path), outlined=by_header)
+    black = np.broadcast_to(np.zeros((), np.uint8), rollout.observations.shape)
+    env_id = str(_facts(archive).get("env_id", ""))
+    return Inspection(replace(rollout, observations=black), size, env_id), remarks
+
+
+def _with_all_that_is_wrong(archive: Archive, foreign: ForeignKeys) -> ForeignKeys:
+    """A file of other names, looked at as if they were ours: nothing shall come to light only after the renaming."""
+    if foreign.lacking:
+        return foreign
+    try:
+        foreign.actions = _inspected(archive, foreign.names)[0].rollout.actions
+    except DataError as error:
+        return foreign.besides(str(error).removeprefix(f"{archive.path}: "))
+    return foreign
 
 
 def _facts(archive: Archive) -> dict[str, MetaValue]:

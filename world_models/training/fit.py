@@ -179,7 +179,7 @@ class _Fit:
                 annealing.batch_done()
                 if (loss := ticker(average)) is not None:
                     batches = len(job.train_batches)
-                    self._check_sane(loss, f"epoch {epoch} at batch {ticker.batch:,} of {batches:,}")
+                    self._check_sane(loss, f"epoch {epoch}, batch {ticker.batch:,} of {batches:,}")
 
             return train_pass(job, job.train_batches, epoch, after_batch)
 
@@ -191,7 +191,7 @@ class _Fit:
         if abs(loss) <= _LARGEST_LOSS:  # and is not nan
             return
         rate = self.job.optimizer.param_groups[0]["lr"]
-        kept = f" (what epoch {self.at.epoch} gave is kept)" if self.at.epoch else ""
+        kept = f" (what epoch {self.at.epoch} gave is kept)" if self.at.epoch else " (nothing was written)"
         raise ConfigError(
             f"learning_rate={rate!r}: {self.job.stage}'s loss is {loss:.4g} in {when}; lower the learning rate, or "
             f"look for actions and rewards of extreme size in the data{kept}"

@@ -80,12 +80,11 @@ def check_rollouts(data_dir: str | Path, files: Sequence[Path], env_id: str, act
     named = Counter(each.env_id for each in found if each.env_id)
     others = {name: count for name, count in named.items() if _plain(name) != _plain(env_id)}
     if others:
-        told = ", ".join(f"{count:,} of {name}" for name, count in others.items())
         say_once(
             _LOG,
-            "%s: of %s rollouts %s, and not of %s, are used all the same, as they have as many actions; name another "
-            "--data_dir if that is not meant.",
-            data_dir, f"{len(found):,}", told, env_id,
+            "%s: %s of %s rollouts were recorded in another environment than %s (%s); they are used all the same, as "
+            "they have as many actions; name another --data_dir if that is not meant.",
+            data_dir, f"{sum(others.values()):,}", f"{len(found):,}", env_id, ", ".join(others),
         )  # fmt: skip
     rows = env_spec(env_id).rows
     uncut = [each for each in found if rows is not None and each.frame_size != (FRAME_SIZE, FRAME_SIZE)]
