@@ -46,6 +46,7 @@ def test_many_threads_read_many_small_files(tmp_path: Path, restless: None) -> N
     with ThreadPoolExecutor(16) as threads:
         end = time.monotonic() + 1
         while time.monotonic() < end:
+            npz._parsed.cache_clear()
             assert {len(each) for each in threads.map(read_rollout, files * 4)} == {2}
             assert {len(each) for each in threads.map(inspect_rollout, files * 4)} == {2}
 
@@ -66,6 +67,7 @@ def test_a_file_is_read_although_another_thread_parses_at_the_same_time(tmp_path
     try:
         end = time.monotonic() + 1
         while time.monotonic() < end:
+            npz._parsed.cache_clear()
             assert len(read_rollout(path)) == 2
     finally:
         stopped.set()
@@ -78,6 +80,7 @@ def test_a_header_that_is_never_parsed_is_an_error_of_ours(tmp_path: Path, monke
     def fails(file: object) -> object:
         raise SystemError("AST constructor recursion depth mismatch")
 
+    npz._parsed.cache_clear()
     monkeypatch.setitem(npz._HEADERS, (1, 0), (2, fails))
     with pytest.raises(DataError, match=r"rollout_00000\.npz: the array .* header cannot be parsed"):
         read_rollout(path)

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -173,22 +174,26 @@ def _member(archive: Archive, key: str) -> Iterator[tuple[IO[bytes], tuple[int, 
 
 
 def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran's order and dtype from the beginning of a .npy member.
-
-    numpy parses a header with `ast.literal_eval`. In CPython before 3.12 two threads that parse at once may get a
-    SystemError ("AST constructor recursion depth mismatch", CPython's issue 106905): one thread of ours parses at a
-    time, and where a thread of the caller's came between it is parsed once more.
-    """
+    """Shape, Fortran's order and dtype from the beginning of a .npy member."""
     version = np.lib.format.read_magic(member)
     if version not in _HEADERS:
         raise ValueError(f"version {version} of the .npy format is not known")
-    length_size, parse = _HEADERS[version]
-    length = member.read(length_size)
-    content = length + member.read(int.from_bytes(length, "little"))
+    length = member.read(_HEADERS[version][0])
+    return _parsed(version, length + member.read(int.from_bytes(length, "little")))
+
+
+@lru_cache(1024)  # the files of a folder have few headers that differ
+def _parsed(version: tuple[int, int], content: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """What a header says, as numpy parses it.
+
+    numpy does so with `ast.literal_eval`. In CPython before 3.12 two threads that parse at once may get a
+    SystemError ("AST constructor recursion depth mismatch", CPython's issue 106905): one thread of ours parses at a
+    time, and where a thread of the caller's came between it is parsed once more.
+    """
     for _ in range(_PARSINGS):
         try:
             with _PARSING:
-                return parse(io.BytesIO(content))
+                return _HEADERS[version][1](io.BytesIO(content))
         except SystemError:
             continue
     raise ValueError("its header cannot be parsed")

@@ -132,7 +132,7 @@ def read_meta(path: str | Path) -> dict[str, MetaValue]:
         DataError: the file is missing, truncated or not an .npz file.
     """
     with open_npz(Path(path), MEND) as archive:
-        return _facts(archive)
+        return _facts(archive, archive.names)
 
 
 def list_rollouts(data_dir: str | Path) -> list[Path]:
@@ -221,7 +221,7 @@ def _inspected(archive: Archive, names: Mapping[str, str]) -> tuple[Inspection, 
     arrays["observations"] = frames if by_header else read_array(archive, name)
     rollout, remarks, size = canonical_rollout(arrays, str(archive.path), outlined=by_header)
     black = np.broadcast_to(np.zeros((), np.uint8), rollout.observations.shape)
-    env_id = str(_facts(archive).get("env_id", ""))
+    env_id = str(_facts(archive, ["env_id"]).get("env_id", ""))
     return Inspection(replace(rollout, observations=black), size, env_id), remarks
 
 
@@ -236,11 +236,11 @@ def _with_all_that_is_wrong(archive: Archive, foreign: ForeignKeys) -> ForeignKe
     return foreign
 
 
-def _facts(archive: Archive) -> dict[str, MetaValue]:
-    """Those keys beside the schema's that hold one text or number."""
+def _facts(archive: Archive, keys: Sequence[str]) -> dict[str, MetaValue]:
+    """Those of `keys` beside the schema's that are there and hold one text or number."""
     facts: dict[str, MetaValue] = {}
-    for key in archive.names:
-        if key in DTYPES:
+    for key in keys:
+        if key in DTYPES or key not in archive.names:
             continue
         try:
             value = read_array(archive, key) if read_outline(archive, key).ndim == 0 else None
