@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -74,24 +75,31 @@ def conversion(folder: Path, found: Sequence[ForeignKeys], choices: int | None =
     """
     # Ours comes last: where a file has it, it counts.
     names = {key: list(dict.fromkeys([*(each.names.get(key, key) for each in found), key])) for key in DTYPES}
-    here = repr(str(folder))
+    here = _quoted(str(folder))
     lines = [
         "from pathlib import Path",
+        "",
         "import numpy as np",
-        "from world_models.datasets.rollout_files import list_rollouts",
+        "",
+        "from world_models.datasets.rollout_files import find_rollouts",
         "",
         "names = {",
-        *(f"    {key!r}: {value!r}," for key, value in names.items()),
+        *(f"    {_quoted(key)}: {_quoted(value)}," for key, value in names.items()),
         "}",
-        f"for path in list_rollouts({here}):",
+        f"for path in find_rollouts({here}):",
         "    with np.load(path) as data:",
         "        new = {key: data[name] for key in names for name in names[key] if name in data}",
         *_repairs(found, choices),
-        f"    target = Path({str(converted(folder))!r}, path.relative_to({here})).with_suffix('.npz')",
+        f'    target = Path({_quoted(str(converted(folder)))}, path.relative_to({here})).with_suffix(".npz")',
         "    target.parent.mkdir(parents=True, exist_ok=True)",
         "    np.savez_compressed(target, **new)",
     ]
     return "\n".join(lines)
+
+
+def _quoted(value: str | Sequence[str]) -> str:
+    """Text, or a list of it, as a program has it."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def converted(folder: Path) -> Path:
@@ -105,12 +113,12 @@ def _repairs(found: Sequence[ForeignKeys], choices: int | None) -> list[str]:
     lines = []
     lacking = {key for each in found for key in each.lacking}
     if "rewards" in lacking:
-        lines.append("    new.setdefault('rewards', np.zeros(len(new['actions'])))  # none are stored")
+        lines.append('    new.setdefault("rewards", np.zeros(len(new["actions"])))  # none are stored')
     if "terminals" in lacking:
-        lines.append("    new.setdefault('terminals', np.zeros(len(new['actions'])))  # put 1 where the task ended")
+        lines.append('    new.setdefault("terminals", np.zeros(len(new["actions"])))  # put 1 where the task ended')
     if any(each.names.get("terminals", "").lower().startswith("done") for each in found):
         lines.append("    # done is often 1 at a time limit, too; terminals are 1 only where the task itself ended.")
     if choices is not None:
-        lines.append("    if new['actions'].size == len(new['actions']):  # one number a step becomes a one-hot row")
-        lines.append(f"        new['actions'] = np.eye({choices})[new['actions'].astype(int).ravel()]")
+        lines.append('    if new["actions"].size == len(new["actions"]):  # one number a step becomes a one-hot row')
+        lines.append(f'        new["actions"] = np.eye({choices})[new["actions"].astype(int).ravel()]')
     return lines
