@@ -95,9 +95,9 @@ def stored(pictures: Pictures) -> tuple[UInt8Array, list[str]] | Wrong:
         rounded |= inexact
         if frames.shape[3] == 4 and (block[..., 3] != 255).any():
             return Wrong(
-                f"observations have shape {frames.shape} and their 4th channel is not 255 everywhere: it is no opaque "
-                "alpha channel, and may be one of 4 stacked frames",
-                "store three channels, e.g. the last of the stacked frames, observations[..., -1:]",
+                "observations have a 4th channel that is not 255 everywhere: it is no opaque alpha channel, and may be "
+                "one of 4 stacked frames",
+                "store three channels, or one of the stacked frames as gray (T, H, W)",
             )
         result[rows] = resize_frames(np.repeat(block, 3, -1) if block.shape[3] == 1 else block[..., :3])
     return result, [*_number_remarks(frames, scale, rounded), *remarks_on(pictures)]

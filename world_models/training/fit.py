@@ -191,7 +191,7 @@ class _Fit:
         if abs(loss) <= _LARGEST_LOSS:  # and is not nan
             return
         rate = self.job.optimizer.param_groups[0]["lr"]
-        kept = f" (what epoch {self.at.epoch} gave is kept)" if self.at.epoch else " (nothing was written)"
+        kept = f" (what epoch {self.at.epoch} gave is kept)" if self.at.epoch else " (no epoch was finished)"
         raise ConfigError(
             f"learning_rate={rate!r}: {self.job.stage}'s loss is {loss:.4g} in {when}; lower the learning rate, or "
             f"look for actions and rewards of extreme size in the data{kept}"
