@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.common import machine
 from benchmarks.vae_training import make_learner
-from world_models.datasets.cache_files import PARTS, CachedFile, CacheIndex
+from world_models.datasets.cache_index import PARTS, CachedFile, CacheIndex
 from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.loaders import FrameBatches
 from world_models.training.passes import train_pass

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import threading
 
 _said: set[str] = set()
+_lock = threading.Lock()
 
 
 def say_once(log: logging.Logger, message: str, *values: object) -> None:
     """Logs a warning, unless the same words were logged before in this process, or this is a worker process."""
     text = message % values if values else message
-    if text in _said or multiprocessing.parent_process() is not None:
+    if multiprocessing.parent_process() is not None:
         return
-    _said.add(text)
+    with _lock:  # files are read by several threads
+        if text in _said:
+            return
+        _said.add(text)
     log.warning("%s", text)
 
 

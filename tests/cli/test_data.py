@@ -49,10 +49,10 @@ def _nan(array: np.ndarray) -> np.ndarray:
 DAMAGES = {
     "truncated": (_truncated, ()),
     "no key": (_changed(rewards=None), ("rewards",)),
-    "other dtype": (_changed(observations=lambda a: a.astype(np.float32)), ("observations", "float32", "uint8")),
-    "float64 rewards": (_changed(rewards=lambda a: a.astype(np.float64)), ("rewards", "float64", "float32")),
+    "negative frames": (_changed(observations=lambda a: a - 0.5), ("observations", "float64", "-0.5", "uint8")),
+    "complex rewards": (_changed(rewards=lambda a: a.astype(complex)), ("rewards", "complex128")),
     "other lengths": (_changed(actions=lambda a: a[:-1]), ("actions", "7", "8")),
-    "other frames": (_changed(observations=lambda a: a[:, :32]), ("observations", "(8, 32, 64, 3)")),
+    "other frames": (_changed(observations=lambda a: a[:, :, 0]), ("observations", "(8, 64, 3)")),
     "NaN rewards": (_changed(rewards=_nan), ("rewards[5]", "nan")),
     "pickled objects": (_changed(rewards=lambda a: a.astype(object)), ("rewards",)),
     "not npz": (lambda path: path.write_text("nothing of the kind"), ()),

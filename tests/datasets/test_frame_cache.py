@@ -183,11 +183,21 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, damage: str) -> None:
     assert_says_what_the_files_say(FrameCache.open(tmp_path), files)
 
 
-def test_a_bad_rollout_is_named_and_the_good_ones_are_kept(tmp_path: Path, reads: list[str]) -> None:
+def test_a_bad_rollout_is_named_before_anything_is_read_or_written(tmp_path: Path, reads: list[str]) -> None:
     files = make_rollouts(tmp_path, [5, 6, 4])
-    good = files[1].read_bytes()
-    files[1].write_bytes(good[:500])
+    files[1].write_bytes(files[1].read_bytes()[:500])
     with pytest.raises(DataError, match=r"rollout_00001\.npz"):
+        FrameCache.open(tmp_path)
+    assert reads == [] and not (tmp_path / "cache").exists()
+
+
+def test_where_the_bytes_of_frames_are_damaged_the_file_is_named_and_the_good_ones_are_kept(
+    tmp_path: Path, reads: list[str]
+) -> None:
+    files = make_rollouts(tmp_path, [5, 6, 4], seed=1)
+    good = files[1].read_bytes()
+    files[1].write_bytes(good[:5000] + bytes(100) + good[5100:])
+    with pytest.raises(DataError, match=r"rollout_00001\.npz.*'observations'"):
         FrameCache.open(tmp_path)
     files[1].write_bytes(good)
     reads.clear()

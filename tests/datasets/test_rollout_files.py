@@ -103,18 +103,36 @@ BAD_ROLLOUTS = {
 }
 
 
+READ_ALL_THE_SAME = {  # the reader converts these (test_canonical.py); what we write meets the schema to the letter
+    "another dtype of frames",
+    "another dtype of rewards",
+    "another dtype of terminals",
+    "another byte order",
+    "frames of another size",
+    "frames without colour",
+    "actions of one dimension",
+    "rewards of two dimensions",
+}
+
+
 @pytest.mark.parametrize("case", BAD_ROLLOUTS)
-def test_a_rollout_that_breaks_the_schema_is_refused_by_reader_and_writer(tmp_path: Path, case: str) -> None:
+def test_a_rollout_that_breaks_the_schema_is_refused_by_the_writer(tmp_path: Path, case: str) -> None:
+    rollout, told = BAD_ROLLOUTS[case]
+    with pytest.raises(DataError, match=told) as written:
+        write_rollout(tmp_path / "rollout_3.npz", rollout)
+    assert "rollout_3.npz" in str(written.value) and ";" in str(written.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("case", sorted(BAD_ROLLOUTS.keys() - READ_ALL_THE_SAME))
+def test_a_rollout_without_a_plain_meaning_is_refused_by_the_reader(tmp_path: Path, case: str) -> None:
     rollout, told = BAD_ROLLOUTS[case]
     path = tmp_path / "rollout_3.npz"
-    with pytest.raises(DataError, match=told) as written:
-        write_rollout(path, rollout)
-    assert list(tmp_path.iterdir()) == []
     np.savez(path, **arrays_of(rollout))
     before = path.read_bytes()
     with pytest.raises(DataError, match=told) as read:
         read_rollout(path)
-    assert "rollout_3.npz" in str(written.value) and "rollout_3.npz" in str(read.value)
+    assert "rollout_3.npz" in str(read.value)
     assert ";" in str(read.value), "the message ends in the mend"
     assert path.read_bytes() == before
 

@@ -243,10 +243,10 @@ class TestLatentSequenceDataset:
             LatentSequenceDataset(latents, actions, rewards, terminals, seq_len=20)
 
 
-def test_a_rollout_of_another_frame_size_is_refused_with_its_name(tmp_path: Path) -> None:
+def test_a_rollout_whose_frames_are_no_pictures_is_refused_with_its_name(tmp_path: Path) -> None:
     write_rollout(tmp_path / "rollout_0.npz", counting_rollout(3))
     arrays = {"actions": np.zeros((3, 2), np.float32), "rewards": np.zeros(3, np.float32)}
-    frames = np.zeros((3, 96, 96, 3), np.uint8)
+    frames = np.zeros((3, 64, 64, 2), np.uint8)
     np.savez(tmp_path / "rollout_1.npz", observations=frames, terminals=arrays["rewards"], **arrays)
-    with pytest.raises(DataError, match=r"rollout_1\.npz.*\(3, 96, 96, 3\).*64"):
+    with pytest.raises(DataError, match=r"rollout_1\.npz.*\(3, 64, 64, 2\).*64"):
         len(RolloutDataset(tmp_path))

@@ -225,6 +225,36 @@ def test_a_loss_that_is_no_number_is_an_error_and_the_last_epoch_is_kept(tmp_pat
     assert load_checkpoint(best_path(tmp_path, "vae"))["epoch"] == 1
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e34])
+@pytest.mark.parametrize("where", [(1, 0), (2, 1), (2, 3)])
+def test_a_loss_that_is_no_sane_number_stops_the_epoch_at_its_batch(
+    where: tuple[int, int], value: float, tmp_path: Path
+) -> None:
+    """Not at its end, which may be hours away; and what the epoch before gave stays as it was."""
+    epoch, index = where
+    job = make_job(tmp_path, 3)
+    batches = Points(50)
+    seen: list[int] = []
+
+    def loss_fn(batch: Any, generator: torch.Generator) -> tuple[Losses, int]:
+        loss, count = job.loss_fn(batch, generator)
+        seen.append(batches.epoch)
+        bad = seen.count(epoch) == index + 1 and job.model.training
+        return {"loss": loss["loss"] * value if bad else loss["loss"]}, count
+
+    broken = make_job(
+        tmp_path, 3, model=job.model, optimizer=job.optimizer, loss_fn=loss_fn, train_batches=batches, test_batches=None
+    )
+    told = rf"vae's loss is .* in epoch {epoch}, batch {index + 1} of 50; .*extreme size"
+    with pytest.raises(ConfigError, match=told):
+        fit(broken)
+    assert seen.count(epoch) == index + 1
+    if epoch == 1:
+        assert not checkpoint_path(tmp_path, "vae").exists() and not best_path(tmp_path, "vae").exists()
+    else:
+        assert load_checkpoint(checkpoint_path(tmp_path, "vae"))["epoch"] == 1
+
+
 def test_the_gradient_is_clipped_to_the_norm_given(tmp_path: Path) -> None:
     def moved(clip: float | None) -> float:
         job = make_job(tmp_path / str(clip), 1, train_batches=Points(1), grad_clip=clip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.doubles import make_rollouts
+from tests.doubles import make_rollouts, noise_rollout
 from tests.training.runs import (
     LATENTS,
     assert_same_run,
@@ -22,7 +23,7 @@ from tests.training.runs import (
     vae_config,
 )
 from world_models.configs.wm_config import WMVAEConfig
-from world_models.datasets.rollout_files import read_rollout
+from world_models.datasets.rollout_files import read_rollout, write_rollout
 from world_models.errors import CheckpointError, ConfigError, DataError
 from world_models.losses.convae_loss import conv_vae_loss_fn
 from world_models.models.load import load_vae
@@ -287,6 +288,17 @@ def test_a_setting_that_cannot_work_is_named(changes: dict[str, Any], message: s
     with pytest.raises(ConfigError, match=message):
         train_convae(vae_config(data, tmp_path, **changes))
     assert not (tmp_path / "vae").exists()
+
+
+def test_frames_that_never_change_are_said_before_v_trains(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = replace(noise_rollout(9), observations=np.full((9, 64, 64, 3), 100, np.uint8))
+    write_rollout(tmp_path / "data" / "a.npz", still)
+    said: list[str] = []
+    monkeypatch.setattr("world_models.training.train_convvae.fit", lambda job: said.append(caplog.text))
+    train_convae(vae_config(tmp_path / "data", tmp_path / "run"))
+    assert "data: 9 frames from all over the data are one and the same picture" in said[0]
 
 
 def test_a_test_split_that_leaves_nothing_is_given_up_and_said(

@@ -7,21 +7,31 @@ stopped half-way is no error, it only has less left to do.
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from world_models.datasets.cache_index import (
+    PARTS,
+    CachedFile,
+    CacheIndex,
+    index_path,
+    read_index,
+    same_files,
+    write_index,
+)
+from world_models.datasets.folder_check import check_files
 from world_models.datasets.npz import replacing
-from world_models.datasets.rollout_files import DTYPES, inspect_rollout, read_rollout
+from world_models.datasets.rollout_files import DTYPES, read_rollout
 from world_models.errors import DataError
 from world_models.types import FRAME_SHAPE, Rollout
 
@@ -33,52 +43,8 @@ except ImportError:  # Windows: two builds at once are then up to the user
 Progress = Callable[[int, int], None]
 """Called with (files done, files in all) while a cache is made."""
 
-_VERSION = 1
 _COMMIT_EVERY = 64  # files between two writings of the index: what a power cut costs at most
 _READERS = min(8, os.cpu_count() or 1)  # files read at once: to decompress them is most of the work
-PARTS = {
-    "observations": "frames.u8",
-    "actions": "actions.f32",
-    "rewards": "rewards.f32",
-    "terminals": "terminals.f32",
-}
-
-
-@dataclass(frozen=True)
-class CachedFile:
-    """Where one rollout file lies (rows offset : offset + length), and what the file looked like then."""
-
-    name: str
-    size: int
-    mtime_ns: int
-    length: int = 0
-    offset: int = 0
-
-    def same_file(self, other: CachedFile) -> bool:
-        """Whether both describe the same bytes, as far as name, size and time of change tell."""
-        return (self.name, self.size, self.mtime_ns) == (other.name, other.size, other.mtime_ns)
-
-
-@dataclass
-class CacheIndex:
-    """The files of a cache, in the order of their rows, and how many columns their actions have."""
-
-    files: list[CachedFile] = field(default_factory=list)
-    action_size: int = 0
-
-    @property
-    def rows(self) -> int:
-        """N, the rows of all files."""
-        return self.files[-1].offset + self.files[-1].length if self.files else 0
-
-    def shape(self, part: str) -> tuple[int, ...]:
-        """The shape of a part of the cache: (N, ...)."""
-        tails = {"observations": FRAME_SHAPE, "actions": (self.action_size,)}
-        return (self.rows, *tails.get(part, ()))
-
-    def nbytes(self, part: str) -> int:
-        """How many bytes of a part's file the index speaks for."""
-        return int(np.prod(self.shape(part))) * np.dtype(DTYPES[part]).itemsize
 
 
 def map_part(folder: Path, part: str, index: CacheIndex) -> np.memmap[Any, Any]:
@@ -106,6 +72,7 @@ def bring_up_to_date(
     """
     try:
         wanted = [_describe(root, os.path.relpath(file, root)) for file in files]
+        _check_new(root, read_index(folder), wanted)  # before the folder is made, where files cannot be used
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             index = _Builder(root, folder, progress).build(wanted, partial)
@@ -126,7 +93,7 @@ class _Builder:
         self.progress = progress
 
     def build(self, wanted: list[CachedFile], partial: bool) -> CacheIndex:
-        held = _read_index(self.folder)
+        held = read_index(self.folder)
         if partial:
             still = [entry for entry in held.files if _unchanged(self.root, entry)]
             names = {entry.name for entry in still}
@@ -140,9 +107,9 @@ class _Builder:
         """Adds files behind those that are held; what is done stays done when it is stopped."""
         if not new:
             return index
-        self._check_room(new)
+        self._check_room(*_check_new(self.root, index, [*index.files, *new]))
         if not index.files:
-            _index_path(self.folder).unlink(missing_ok=True)  # one that was refused, if any
+            index_path(self.folder).unlink(missing_ok=True)  # one that was refused, if any
         with ExitStack() as stack:
             outputs = {part: stack.enter_context(_open_end(self.folder, part, index)) for part in PARTS}
             try:
@@ -158,20 +125,20 @@ class _Builder:
 
     def _rebuild(self, held: CacheIndex, wanted: list[CachedFile]) -> CacheIndex:
         """Writes all parts anew; rows of files that have not changed are copied from the old ones."""
-        self._check_room(wanted)
-        known = {entry.name: entry for entry in held.files}
+        known = {entry.name: entry for entry in same_files(held, wanted)}
+        frames, columns = _check_new(self.root, held, wanted)
+        self._check_room(frames + sum(entry.length for entry in known.values()), columns)
         old = {part: map_part(self.folder, part, held) for part in PARTS}
         index = CacheIndex()
         with ExitStack() as stack:
             # Left in reverse order, so the old index is gone before the first part is replaced.
             outputs = {part: stack.enter_context(replacing(self.folder / PARTS[part])) for part in PARTS}
             for entry in wanted:
-                before = known.get(entry.name)
-                same = before is not None and before.same_file(entry)
-                rollout = _slice(old, before) if before and same else read_rollout(self.root / entry.name)
+                kept = known.get(entry.name)
+                rollout = _slice(old, kept) if kept else read_rollout(self.root / entry.name)
                 self._add(index, outputs, entry, rollout)
                 self._tell(len(index.files), len(wanted))
-            _index_path(self.folder).unlink(missing_ok=True)
+            index_path(self.folder).unlink(missing_ok=True)
         _commit(self.folder, index, {})
         return index
 
@@ -188,16 +155,9 @@ class _Builder:
         index.action_size = size
         index.files.append(entry)
 
-    def _check_room(self, entries: Sequence[CachedFile]) -> None:
-        """Raises DataError, before anything is written, where the disk has too little room for `entries`."""
-        frames, needed = 0, 0
-        for entry in entries:
-            try:
-                outline = inspect_rollout(self.root / entry.name)
-            except DataError:
-                continue  # said when it is its turn; the files before it are kept
-            frames += len(outline)
-            needed += sum(getattr(outline, part).nbytes for part in PARTS)
+    def _check_room(self, frames: int, columns: int) -> None:
+        """Raises DataError, before anything is written, where the disk has too little room for so many frames."""
+        needed = frames * (math.prod(FRAME_SHAPE) + np.dtype(np.float32).itemsize * (columns + 2))
         free = shutil.disk_usage(self.folder).free
         if needed > free:
             raise DataError(
@@ -208,6 +168,20 @@ class _Builder:
     def _tell(self, done: int, total: int) -> None:
         if self.progress is not None:
             self.progress(done, total)
+
+
+def _check_new(root: Path, held: CacheIndex, wanted: Sequence[CachedFile]) -> tuple[int, int]:
+    """Frames and action columns of those files that are not held as they are.
+
+    Raises:
+        DataError: some of them cannot be used, or have another number of columns than those that are held.
+    """
+    same = same_files(held, wanted)
+    names = {entry.name for entry in same}
+    new = [root / entry.name for entry in wanted if entry.name not in names]
+    columns, whose = (held.action_size, same[0].name) if same else (None, "")
+    found = check_files(root, new, columns, whose)
+    return sum(each.length for each in found), columns or (found[0].columns if found else 0)
 
 
 def _read_ahead(paths: Sequence[Path]) -> Iterator[Rollout]:
@@ -239,23 +213,6 @@ def _unchanged(root: Path, entry: CachedFile) -> bool:
     return (root / entry.name).is_file() and _describe(root, entry.name).same_file(entry)
 
 
-def _index_path(folder: Path) -> Path:
-    return folder / "index.json"
-
-
-def _read_index(folder: Path) -> CacheIndex:
-    """The index of a cache folder; an empty one where there is none, or it does not fit the parts."""
-    try:
-        stored = json.loads(_index_path(folder).read_text(encoding="utf-8"))
-        if stored["version"] != _VERSION:
-            return CacheIndex()
-        index = CacheIndex([CachedFile(**entry) for entry in stored["files"]], int(stored["action_size"]))
-        whole = all((folder / name).stat().st_size >= index.nbytes(part) for part, name in PARTS.items())
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return CacheIndex()
-    return index if whole else CacheIndex()
-
-
 @contextmanager
 def _open_end(folder: Path, part: str, index: CacheIndex) -> Iterator[IO[bytes]]:
     """Opens a part for writing behind the rows of `index`; leftovers of a stopped build are cut off."""
@@ -276,13 +233,7 @@ def _commit(folder: Path, index: CacheIndex, outputs: dict[str, IO[bytes]]) -> N
         output.flush()
         os.fsync(output.fileno())
     if index.files:
-        stored = {
-            "version": _VERSION,
-            "action_size": index.action_size,
-            "files": [asdict(entry) for entry in index.files],
-        }
-        with replacing(_index_path(folder)) as file:
-            file.write(json.dumps(stored).encode())
+        write_index(folder, index)
 
 
 @contextmanager

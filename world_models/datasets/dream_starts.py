@@ -134,8 +134,8 @@ def load_starts(path: str | Path) -> DreamStarts:
     """
     path = Path(path)
     with open_npz(path, _MEND) as archive:
-        arrays = {name: read_array(archive, path, name, _MEND) for name in _DIMENSIONS}
-        fingerprint, env_name = (str(read_array(archive, path, name, _MEND)) for name in ("fingerprint", "env_name"))
+        arrays = {name: read_array(archive, name) for name in _DIMENSIONS}
+        fingerprint, env_name = (str(read_array(archive, name)) for name in ("fingerprint", "env_name"))
     try:
         return DreamStarts(**arrays, fingerprint=fingerprint, env_name=env_name)
     except DataError as error:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from world_models.datasets.cache_files import CacheIndex, Progress, bring_up_to_date, map_part
+from world_models.datasets.cache_files import Progress, bring_up_to_date, map_part
+from world_models.datasets.cache_index import CacheIndex
 from world_models.datasets.rollout_files import list_rollouts
 from world_models.errors import DataError
 from world_models.types import FloatArray, IntArray, Rollout, UInt8Array

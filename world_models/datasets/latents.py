@@ -77,9 +77,9 @@ def load_latents(path: str | Path, fingerprint: str | None = None, data_fingerpr
     """
     path = Path(path)
     with open_npz(path, _MEND) as archive:
-        arrays = {name: read_array(archive, path, name, _MEND) for name in (*_FLOATS, "lengths")}
-        made_by = str(read_array(archive, path, "fingerprint", _MEND))
-        made_from = str(read_array(archive, path, "data_fingerprint", _MEND))
+        arrays = {name: read_array(archive, name) for name in (*_FLOATS, "lengths")}
+        made_by = str(read_array(archive, "fingerprint"))
+        made_from = str(read_array(archive, "data_fingerprint"))
     _refuse_stale(path, "V", made_by, fingerprint)
     _refuse_stale(path, "set of rollouts", made_from, data_fingerprint)
     try:

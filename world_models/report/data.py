@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from world_models.datasets.folder_check import check_files
 from world_models.datasets.rollout_files import inspect_rollout, list_rollouts, read_meta, read_rollout
 from world_models.types import FloatArray, Rollout, UInt8Array
 
@@ -52,10 +53,11 @@ def read_data(data_dir: str | os.PathLike[str]) -> Data:
     """Reads a data folder.
 
     Raises:
-        DataError: it has no rollout, or a broken one.
+        DataError: it has no rollout, or some that cannot be used.
     """
     files = list_rollouts(Path(data_dir))
     some = spread(files, _MOST_FILES)
+    check_files(Path(data_dir), some)
     looked = [inspect_rollout(path) for path in some]
     origins = Counter(_origin(read_meta(path)) for path in some)
     last = [(read_rollout(path), path.name) for path in files[-_SHOWN:]]

@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from world_models.datasets.folder_check import check_files
+from world_models.datasets.rollout_files import find_rollouts
 from world_models.envs.mirrored import check_mirror
 from world_models.envs.registry import canonical_id, env_spec
 from world_models.errors import ConfigError, DataError
@@ -17,7 +19,7 @@ from world_models.types import EpisodeResult
 from world_models.utils.progress import Progress
 from world_models.utils.seeding import derive_seed
 
-_NAME = re.compile(r"rollout_(\d+)\.npz")
+_NAME = re.compile(r"rollout_(\d+)\.npz", re.IGNORECASE)
 _SHARD = 32  # rollouts a job: what an interrupted worker may lose of its own is less than that
 
 
@@ -62,7 +64,7 @@ def generate_rollouts(
 
     Raises:
         ConfigError: a number that cannot work. EnvironmentNameError: an unknown id. Nothing is written.
-        DataError: the folder already has more files than asked for.
+        DataError: the folder already has more files than asked for, or one that could not be trained on.
     """
     for name, value in (("num_rollouts", num_rollouts), ("seq_len", seq_len), ("num_workers", num_workers)):
         if not isinstance(value, int) or value < 1:
@@ -104,9 +106,11 @@ def generate_rollouts(
 
 
 def _missing(folder: Path, num_rollouts: int, seed: int) -> dict[int, str]:
-    """{seed: path} of the rollouts that are still to be collected."""
-    there = sorted(folder.glob("*.npz")) if folder.is_dir() else []
-    taken = {int(match[1]) for path in there if (match := _NAME.fullmatch(path.name))}
+    """{seed: path} of the rollouts that are still to be collected; what is there is what will be trained on."""
+    there = find_rollouts(folder)
+    check_files(folder, there)
+    numbered = (_NAME.fullmatch(path.name) for path in there if path.parent == folder)
+    taken = {int(match[1]) for match in numbered if match}
     wanted = num_rollouts - len(there)
     if wanted < 0:
         raise DataError(

@@ -29,7 +29,8 @@ from world_models.utils.tracking import Tracker, Tracking, tracked
 from world_models.utils.train_utils import EarlyStopping, ReduceLROnPlateau
 
 _LOG = logging.getLogger(__name__)
-_REFRESH_SECONDS = 2.0  # between two looks at the running loss; on a GPU each look waits for the device
+_LOOK_SECONDS = 2.0
+_LARGEST_LOSS = 1e30  # float32 ends at 3e38: what is beyond this has blown up, or will in the next batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ def fit(job: FitJob) -> FitResult:
 
     Raises:
         CheckpointError: What lies in the folder is no checkpoint, or has other sizes; nothing is overwritten.
-        ConfigError: The loss is no longer a finite number; the last whole epoch stays on the disk.
+        ConfigError: The loss is NaN, infinite or beyond 1e30; the last whole epoch stays on the disk.
         KeyboardInterrupt: Raised again after Ctrl-C.
     """
     return _Fit(job).run()
@@ -155,12 +156,13 @@ class _Fit:
 
     def _epoch(self, epoch: int, progress: Progress) -> None:
         begun = time.monotonic()
-        ticker = _Ticker(progress, epoch, self.at.best_loss)
+        # Elsewhere than on the CPU each look at the loss waits for the device.
+        ticker = _Ticker(progress, epoch, self.at.best_loss, 0 if self.job.device.type == "cpu" else _LOOK_SECONDS)
         trained = self._train_pass(epoch, ticker)
-        self._check_finite(trained["loss"], epoch)
+        self._check_sane(float(trained["loss"]), f"epoch {epoch}")
         watched = self._validate() or trained
         loss = float(watched["loss"])
-        self._check_finite(loss, epoch)
+        self._check_sane(loss, f"epoch {epoch}, on what is held out")
         # Before the scheduler's step: the learning rate is the one that the epoch was trained with.
         record = self._record(epoch, trained, watched)
         record["seconds"] = round(time.monotonic() - begun, 3)
@@ -175,7 +177,9 @@ class _Fit:
 
             def after_batch(average: Average) -> None:
                 annealing.batch_done()
-                ticker(average)
+                if (loss := ticker(average)) is not None:
+                    batches = len(job.train_batches)
+                    self._check_sane(loss, f"epoch {epoch}, batch {ticker.batch:,} of {batches:,}")
 
             return train_pass(job, job.train_batches, epoch, after_batch)
 
@@ -183,13 +187,15 @@ class _Fit:
         batches = self.job.test_batches
         return held_out_pass(self.job, batches) if batches is not None else {}
 
-    def _check_finite(self, loss: torch.Tensor | float, epoch: int) -> None:
-        if not math.isfinite(float(loss)):
-            rate = self.job.optimizer.param_groups[0]["lr"]
-            raise ConfigError(
-                f"learning_rate={rate!r}: {self.job.stage}'s loss is {float(loss)} in epoch {epoch}; lower "
-                "the learning rate (the last whole epoch is kept)"
-            )
+    def _check_sane(self, loss: float, when: str) -> None:
+        if abs(loss) <= _LARGEST_LOSS:  # and is not nan
+            return
+        rate = self.job.optimizer.param_groups[0]["lr"]
+        kept = f" (what epoch {self.at.epoch} gave is kept)" if self.at.epoch else " (no epoch was finished)"
+        raise ConfigError(
+            f"learning_rate={rate!r}: {self.job.stage}'s loss is {loss:.4g} in {when}; lower the learning rate, or "
+            f"look for actions and rewards of extreme size in the data{kept}"
+        )
 
     def _record(self, epoch: int, trained: Losses, watched: Losses) -> dict[str, Any]:
         record: dict[str, Any] = {"epoch": epoch, "lr": float(self.job.optimizer.param_groups[0]["lr"])}
@@ -227,17 +233,27 @@ class _Fit:
 
 
 class _Ticker:
-    """Moves the progress bar a batch on, and looks at the running loss now and then."""
+    """Moves the progress bar a batch on, and looks at the running loss, at most every `seconds`."""
 
-    def __init__(self, progress: Progress, epoch: int, best: float) -> None:
+    def __init__(self, progress: Progress, epoch: int, best: float, seconds: float) -> None:
         self.progress = progress
+        self.seconds = seconds
         self.facts: dict[str, Any] = {"epoch": epoch}
         if math.isfinite(best):
             self.facts["best"] = f"{best:.4g}"
-        self.looked = time.monotonic()
+        self.batch = 0
+        self.looked = self.shown = time.monotonic()
 
-    def __call__(self, average: Average) -> None:
-        if time.monotonic() - self.looked > _REFRESH_SECONDS:
-            self.looked = time.monotonic()
-            self.facts["loss"] = f"{average.loss():.4g}"
+    def __call__(self, average: Average) -> float | None:
+        """The mean loss so far, where it was looked at."""
+        now = time.monotonic()
+        self.batch += 1
+        loss = None
+        if now - self.looked >= self.seconds:
+            self.looked = now
+            loss = average.loss()
+            if now - self.shown > _LOOK_SECONDS:
+                self.shown = now
+                self.facts["loss"] = f"{loss:.4g}"
         self.progress.update(1, **self.facts)
+        return loss

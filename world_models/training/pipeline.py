@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from world_models.configs.presets import Preset
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
+from world_models.datasets.rollout_files import find_rollouts
 from world_models.envs.registry import canonical_id, env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.load import load_vae
@@ -19,7 +20,7 @@ from world_models.rollout.driver import Recipe
 from world_models.training.collect_stage import generate_rollouts
 from world_models.training.dream_stage import dream_of, train_in_dream
 from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
-from world_models.training.preflight import check_actions, check_at_least, check_data, check_settings, check_split
+from world_models.training.preflight import check_at_least, check_data, check_rollouts, check_settings, check_split
 from world_models.training.report_stage import report_run
 from world_models.training.train_controller import train_controller
 from world_models.training.train_convvae import train_convae
@@ -143,8 +144,7 @@ class Pipeline:
     def collect(self) -> None:
         """Fill the data folder up to num_rollouts."""
         a = self.args
-        for path in sorted(Path(a.data_dir).glob("*.npz"))[:1]:
-            check_actions(path, self.env_id, self.action_size)
+        check_rollouts(a.data_dir, find_rollouts(a.data_dir), self.env_id, self.action_size)
         driver = a.logdir if self.earlier is None else self.earlier
         if a.policy == "agent":
             require_run(driver)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from world_models.configs.wm_config import WMControllerConfig
-from world_models.datasets.rollout_files import inspect_rollout, list_rollouts, split_files
-from world_models.errors import ConfigError, DataError
+from world_models.datasets.folder_check import check_files
+from world_models.datasets.rollout_files import list_rollouts, split_files
+from world_models.envs.registry import env_spec
+from world_models.errors import ConfigError
+from world_models.notices import say_once
 from world_models.training.controller_settings import ControllerSettings
+from world_models.types import FRAME_SIZE
+
+_LOG = logging.getLogger(__name__)
 
 _COUNTS = ("num_rollouts", "rollout_len", "num_workers")
 
@@ -50,24 +59,44 @@ def check_split(num_test_files: int | None, num_files: int) -> None:
 
 
 def check_data(data_dir: str | Path, env_id: str, action_size: int, num_test_files: int | None) -> None:
-    """There are rollouts, whole ones of this environment, and the held-out part is smaller than they are.
+    """There are rollouts, all of them usable and of this environment, and the held-out part is smaller than they are.
 
     A broken file among thousands is found here in seconds, not when the frame cache comes to it.
 
     Raises:
-        DataError: otherwise.
+        DataError: otherwise; the message has everything that is wrong with the folder.
     """
     files = list_rollouts(data_dir)
     check_split(num_test_files, len(files))
-    for path in files:
-        check_actions(path, env_id, action_size)
+    check_rollouts(data_dir, files, env_id, action_size)
 
 
-def check_actions(path: Path, env_id: str, action_size: int) -> None:
-    """Raises DataError where a rollout is broken, or its actions have another number of columns."""
-    columns = inspect_rollout(path).actions.shape[1]
-    if columns != action_size:
-        raise DataError(
-            f"{path}: the actions have {columns} columns and {env_id} has {action_size} actions: it is a rollout "
-            "of another environment; name another --data_dir, or its --env."
-        )
+def check_rollouts(data_dir: str | Path, files: Sequence[Path], env_id: str, action_size: int) -> None:
+    """Raises DataError where some rollouts are broken, or their actions have another number of columns.
+
+    What points to another environment, or to another view of it, is said once.
+    """
+    found = check_files(data_dir, files, action_size, env_id)
+    named = Counter(each.env_id for each in found if each.env_id)
+    others = {name: count for name, count in named.items() if _plain(name) != _plain(env_id)}
+    if others:
+        say_once(
+            _LOG,
+            "%s: %s of %s rollouts were recorded in another environment than %s (%s); they are used all the same, as "
+            "they have as many actions; name another --data_dir if that is not meant.",
+            data_dir, f"{sum(others.values()):,}", f"{len(found):,}", env_id, ", ".join(others),
+        )  # fmt: skip
+    rows = env_spec(env_id).rows
+    uncut = [each for each in found if rows is not None and each.frame_size != (FRAME_SIZE, FRAME_SIZE)]
+    if uncut:
+        say_once(
+            _LOG,
+            "%s: %s rollouts have frames of their own size, which are resized whole, while an agent sees only the "
+            "first %s rows of %s's frames; store observations[:, :%s] of whole frames.",
+            data_dir, f"{len(uncut):,}", rows, env_id, rows,
+        )  # fmt: skip
+
+
+def _plain(env_id: str) -> str:
+    """An id without its module and its version."""
+    return env_id.rpartition(":")[2].rpartition("-v")[0] or env_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from world_models.configs.wm_config import WMVAEConfig
 from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.loaders import FrameBatches
 from world_models.datasets.rollout_files import read_meta
+from world_models.datasets.still import nothing_to_see
 from world_models.datasets.transforms import Transform
 from world_models.errors import ConfigError
 from world_models.losses.convae_loss import kl_per_latent, vae_loss_parts
+from world_models.notices import say_once
 from world_models.report.latents import ACTIVE_VARIANCE
 from world_models.training import settings
 from world_models.training.devices import autocast_for, compiled, has_fused_adam
@@ -32,6 +35,7 @@ from world_models.utils.tracking import Tracking
 from world_models.vision.frames import images_from_frames
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
+_LOG = logging.getLogger(__name__)
 _CHANNELS = 3
 
 Forward = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
@@ -61,6 +65,8 @@ def train_convae(config: WMVAEConfig, transform: Transform | None = None) -> Fit
     device, seed = resolve_device(config.device), settings.whole(config.extra, "seed", 0)
     cache = FrameCache.open(config.data_dir)
     train_files, test_files = split_indices(cache.files, config.extra, "vae")
+    if (odd := nothing_to_see(cache, cache.rows_of(train_files))) is not None:
+        say_once(_LOG, "%s: %s.", config.data_dir, odd)
     vae = _new_vae(config, device, seed)
     job = FitJob(
         stage="vae",
