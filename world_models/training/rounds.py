@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from world_models.datasets.dream_starts import starts_path
+from world_models.errors import ConfigError
 from world_models.training.arguments import resolve
 from world_models.training.pipeline import Pipeline, write_json
 from world_models.training.preflight import check_at_least
@@ -28,6 +29,9 @@ class Run(Pipeline):
     def train(self) -> None:
         """The stages that --stage asks for; "all" goes through all rounds."""
         check_at_least("rounds", self.args.rounds, 1)
+        asked = self.args.given.get("rounds")
+        if asked is not None and asked > 1 and self.args.stage != "all":
+            raise ConfigError(f"--rounds {asked} is of --stage all, and --stage is {self.args.stage}: leave one out.")
         if self.args.stage == "all" and self.args.rounds > 1:
             self.seconds = Rounds(self.args).train()
         else:
