@@ -47,7 +47,14 @@ READERS: dict[str, dict[str, Reader]] = {
 """How each further setting of a stage is read; stage C's are `ControllerSettings`, the dream's `DreamRules`."""
 
 
-_MOST = {"num_rollouts": 1_000_000, "vae_lr": 1.0, "rnn_lr": 1.0}  # beyond these a flag is a slip of the finger
+# Beyond these a flag is a slip of the finger. What drives plans an episode's noise at once: a million steps are room.
+_MOST = {
+    "num_rollouts": 1_000_000,
+    "rollout_len": 1_000_000,
+    "ctrl_time_limit": 1_000_000,
+    "vae_lr": 1.0,
+    "rnn_lr": 1.0,
+}
 
 
 def check_run(
@@ -121,8 +128,8 @@ def check_search(
     for place, components in _components(settings):
         if components > seen:
             raise ConfigError(
-                f"{place}={components}, and C sees {seen} numbers here (Z and M's state), which have only as many "
-                f"components: lower it to {seen} or less."
+                f"{place}={components} were asked for, and C sees {seen} numbers here (Z and M's state), which have "
+                f"only {seen}: lower it, or widen V or M."
             )
     most = settings.whitening_episodes * min(STEPS, time_limit)
     if world == "reality" and not (settings.driving or settings.warm_start) and settings.components > most:
