@@ -19,7 +19,8 @@ from world_models import cli, notices
 from world_models.configs.presets import PRESETS, Preset
 from world_models.datasets.rollout_files import read_rollout, write_rollout
 from world_models.envs.registry import EnvSpec, env_spec
-from world_models.errors import ConfigError
+from world_models.envs.vizdoom_env import TAKE_COVER
+from world_models.errors import ConfigError, MissingDependencyError
 from world_models.rollout import loop
 from world_models.training import fit as fit_module
 from world_models.training.arguments import add_training_flags, resolve
@@ -190,6 +191,18 @@ def test_a_preset_fits_its_own_game_and_what_is_a_variant_of_it(
     else:
         with pytest.raises(ConfigError, match=f"--preset {preset} has settings for {PRESETS[preset].game}"):
             check_preset(preset, PRESETS[preset], spec)
+
+
+def test_a_preset_of_a_game_that_is_not_installed_is_refused_for_the_game_and_not_for_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(env_name: str) -> EnvSpec:
+        raise MissingDependencyError("pip install vizdoom")
+
+    monkeypatch.setattr("world_models.training.suitability.env_spec", missing)
+    with pytest.raises(ConfigError, match="--preset takecover has settings for TakeCover"):
+        check_preset("takecover", PRESETS["takecover"], spec_of("CartPole-v1"))
+    check_preset("takecover", PRESETS["takecover"], spec_of(TAKE_COVER))
 
 
 def test_every_setting_of_a_stage_is_read_before_anything_is_driven() -> None:

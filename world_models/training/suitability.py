@@ -11,8 +11,8 @@ from typing import Any
 from world_models.configs.presets import Preset
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.envs.mirrored import check_mirror
-from world_models.envs.registry import EnvSpec, env_spec
-from world_models.errors import ConfigError
+from world_models.envs.registry import SHORT_NAMES, EnvSpec, env_spec
+from world_models.errors import ConfigError, WorldModelsError
 from world_models.evolution.phases import GRADIENT, Phase
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.memory import check_memory
@@ -80,7 +80,7 @@ def check_run(
 
 def check_preset(name: str, table: Preset, spec: EnvSpec) -> None:
     """Raises ConfigError where the preset is made for another game than this environment, or one value cannot be."""
-    if table.game and not _same_game(env_spec(table.game), spec):
+    if table.game and not _same_game(table.game, spec):
         raise ConfigError(
             f"--preset {name} has settings for {table.game} (what it drives like, earns and costs there), and the "
             f"environment is {spec.env_id}: leave --env out, or take a preset for any environment (default, tiny)."
@@ -94,11 +94,15 @@ def check_preset(name: str, table: Preset, spec: EnvSpec) -> None:
         flag(table.ctrl, "carry")
 
 
-def _same_game(game: EnvSpec, spec: EnvSpec) -> bool:
+def _same_game(game: str, spec: EnvSpec) -> bool:
     """Whether it is the game itself or a variant of it, whose pictures are cut and whose actions are squashed alike."""
-    if spec.env_id == game.env_id:
+    if spec.env_id == SHORT_NAMES.get(game, game):
         return True
-    facts = [(each.rows, each.squash, each.line, each.mirror) for each in (game, spec)]
+    try:
+        own = env_spec(game)
+    except WorldModelsError:  # the game is not installed, and so this is another one
+        return False
+    facts = [(each.rows, each.squash, each.line, each.mirror) for each in (own, spec)]
     return facts[0] == facts[1]
 
 
