@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.cli_cases import ACTIONS, Refused, put_vae, rollouts, train
-from tests.doubles import noise_rollout
+from tests.doubles import make_rollouts, noise_rollout
 from world_models import cli
 from world_models.datasets.rollout_files import DTYPES
 
@@ -105,8 +105,6 @@ def test_a_test_split_larger_than_the_data_is_refused(refused: Refused, stage: s
     refused(*train("--stage", stage, "--num_test_files", "3"), says=says)
 
 
-def test_sequences_longer_than_any_rollout_are_refused(refused: Refused) -> None:
-    put_vae()
-    rollouts()
-    assert cli.main(train("--stage", "rnn")) == 0  # the cache and the latents are made
-    refused(*train("--stage", "rnn", "--seq_len", "40", "--noreload"), says=("40", "9"))
+def test_rollouts_of_a_single_row_are_refused_before_v_trains(refused: Refused) -> None:
+    make_rollouts(Path("data"), (1,) * 6, ACTIONS)
+    refused(*train(), says=("data", "none of the 5 episodes", "2 rows", "longest has 1"))

@@ -40,8 +40,11 @@ def test_the_range_is_five_deviations_about_the_data():
     np.testing.assert_allclose(starts.high, [3.5, 51.5], rtol=1e-6)
 
 
-def test_where_all_episodes_are_short_the_sequences_are_shorter():
-    assert make_starts(counting_latents((4, 7))).warm_mu.shape == (1, 7, 2)
+@pytest.mark.parametrize(("lengths", "width"), [((4, 7), 5), ((1,), 1), ((9, 9, 50), 9), ((50, 9, 50, 33), 32)])
+def test_where_most_episodes_are_short_the_sequences_are_shorter_so_that_half_of_them_have_some(lengths, width):
+    warm = make_starts(counting_latents(lengths)).warm_mu
+    assert warm.shape[1:] == (width, 2)
+    assert set(warm[:, 0, 0]) == {i for i, length in enumerate(lengths) if length >= width}
 
 
 def test_they_come_back_as_they_were_written(tmp_path: Path):

@@ -39,6 +39,9 @@ def identities(batches: Iterable[torch.Tensor]) -> list[tuple[int, int]]:
 
 def drain(batches: Iterable[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     all_batches = list(batches)
+    if any("mask" in batch for batch in all_batches):
+        for batch in all_batches:
+            batch.setdefault("mask", torch.ones(batch["latent_mu"].shape[:2], dtype=torch.bool))
     return {name: torch.cat([batch[name] for batch in all_batches]) for name in all_batches[0]}
 
 
@@ -147,16 +150,24 @@ def test_a_transform_cannot_change_the_cache(cache: FrameCache) -> None:
 def test_windows_lie_inside_episodes_and_do_not_overlap(lengths: list[int], seq_len: int, seed: int | None) -> None:
     all_lengths = np.array(lengths)
     offsets = np.cumsum(all_lengths) - all_lengths
-    long = all_lengths > seq_len
     rng = None if seed is None else np.random.default_rng(seed)
-    starts = cut_windows(all_lengths[long], offsets[long], seq_len, rng)
+    starts = cut_windows(all_lengths, offsets, seq_len, rng)
     owner = np.repeat(np.arange(len(lengths)), all_lengths)
-    rows = [row for start in starts for row in range(start, start + seq_len + 1)]
+    ends = (offsets + all_lengths)[owner[starts]]
+    rows = [row for start, end in zip(starts, ends, strict=True) for row in range(start, min(start + seq_len + 1, end))]
     assert len(rows) == len(set(rows))
-    assert all(owner[start] == owner[start + seq_len] for start in starts)
-    assert {int(owner[start]) for start in starts} == set(np.flatnonzero(long)), "no long episode is left out"
+    long = all_lengths > seq_len
+    assert (ends - starts > seq_len)[long[owner[starts]]].all(), "only a short episode's window is not full"
+    assert {int(owner[start]) for start in starts} == set(range(len(lengths))), "no episode is left out"
     unused = np.bincount(owner, minlength=len(lengths)) - np.bincount(owner[rows], minlength=len(lengths))
     assert (unused[long] <= 2 * seq_len).all(), "less than a window is left at each end"
+    assert (unused[~long] == 0).all(), "a short episode is there with all of its rows"
+
+
+def test_where_all_episodes_are_long_enough_windows_and_order_are_what_they_always_were() -> None:
+    lengths = np.array([30, 17, 52])
+    starts = cut_windows(lengths, np.cumsum(lengths) - lengths, 5, np.random.default_rng([7, 3]))
+    assert starts.tolist() == [68, 41, 16, 62, 92, 22, 50, 35, 86, 80, 56, 10, 4, 74]
 
 
 def test_action_t_goes_with_latent_t_and_the_next_row_is_the_following_one(cache: FrameCache) -> None:
@@ -205,15 +216,52 @@ def test_unshuffled_windows_are_cut_from_the_first_row_on(cache: FrameCache) -> 
     assert first_rows == [[0, 2], [8, 2], [0, 0], [8, 0], [16, 0]]
 
 
-def test_episodes_too_short_are_passed_over_and_none_left_is_an_error(cache: FrameCache) -> None:
-    episodes = drain(SequenceBatches(latents_of(cache), [0, 1, 2], 4, 10, 0, shuffle=True))["latent_mu"]
-    assert set(episodes[..., 1].flatten().tolist()) == {0, 2}
-    with pytest.raises(DataError, match=r"60.*longest has 52.*lower seq_len to 51"):
-        SequenceBatches(latents_of(cache), [0, 1, 2, 3], 4, 60, 0, shuffle=True)
-    with pytest.raises(DataError, match="longest has 4"):
-        FrameSequenceBatches(cache, [1], 4, 4, 0, shuffle=True)
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_short_episode_is_one_window_padded_with_its_last_row(cache: FrameCache, shuffle: bool, whole: bool) -> None:
+    sizes = ([0, 1, 2], 1, 10, 0, shuffle)
+    pairs = zip(
+        SequenceBatches(latents_of(cache), *sizes, whole=whole),
+        FrameSequenceBatches(cache, *sizes, whole=whole),
+        strict=True,
+    )
+    padded = []
+    for batch, frames in pairs:
+        times, owner = batch["latent_mu"][0].unbind(-1)
+        assert frames.keys() - {"frames"} == batch.keys() - {"latent_mu", "latent_logsigma"}
+        assert [decode_time(frame) for frame in frames["frames"][0]] == times.tolist()
+        if owner[0] == 1:
+            padded.append(batch)
+            assert times.tolist() == [0, 1, 2, 3] + [3] * 7
+            assert batch["mask"].tolist() == frames["mask"].tolist() == [[True] * 4 + [False] * 7]
+            assert batch["reward"][0].tolist() == times[: len(batch["reward"][0])].tolist()
+        else:
+            assert "mask" not in batch
+    assert len(padded) == 1
+
+
+def test_where_all_are_short_windows_are_no_longer_than_the_longest_episode(cache: FrameCache) -> None:
+    batches = SequenceBatches(latents_of(cache), [0, 1, 2], 4, 10**9, 0, shuffle=True)
+    (batch,) = batches
+    assert batch["latent_mu"].shape == (3, 30, 2) and batches.seq_len == 29
+    assert sorted(batch["mask"].sum(1).tolist()) == [4, 17, 30]
+    (full,) = SequenceBatches(latents_of(cache), [0], 4, 10**9, 0, shuffle=True)
+    assert "mask" not in full and full["reward"].shape == (1, 29)
+
+
+def test_an_episode_needs_two_rows_and_of_whole_windows_one(tmp_path: Path) -> None:
+    make_rollouts(tmp_path, [1, 2, 1], action_size=2)
+    cache = FrameCache.open(tmp_path)
+    (batch,) = SequenceBatches(latents_of(cache), [0, 1, 2], 4, 5, 0, shuffle=False)
+    assert batch["latent_mu"][..., 1].tolist() == [[1, 1]] and "mask" not in batch
+    (batch,) = SequenceBatches(latents_of(cache), [0, 1, 2], 4, 5, 0, shuffle=False, whole=True)
+    assert batch["mask"].tolist() == [[True, False], [True, True], [True, False]]
+    (batch,) = SequenceBatches(latents_of(cache), [0], 4, 5, 0, shuffle=False, whole=True)
+    assert batch["mask"].tolist() == [[True, False]]
+    with pytest.raises(DataError, match=r"none of the 2 episodes has the 2 rows .* longest has 1\); collect longer"):
+        SequenceBatches(latents_of(cache), [0, 2], 4, 5, 0, shuffle=True)
     with pytest.raises(DataError, match="0 episodes"):
-        FrameSequenceBatches(cache, [], 4, 4, 0, shuffle=True)
+        FrameSequenceBatches(cache, [], 4, 4, 0, shuffle=True, whole=True)
 
 
 def test_batches_of_windows_can_be_capped(cache: FrameCache) -> None:
@@ -245,13 +293,13 @@ def test_each_ended_episode_gives_a_window_that_ends_with_its_terminal(tmp_path:
         assert torch.equal(times, windows["reward"]), "row t of a window is transition t, up to the last one"
         assert torch.equal(windows["action"][..., 0], times)
         ended = windows["terminal"] == 1
-        assert torch.equal(ended, torch.stack([times == lengths[i] - 1 for i in range(4)]).gather(
-            0, owners.clamp_max(3)[None]
-        )[0] & (owners < 4))  # fmt: skip
-        assert sorted(owners[ended].tolist()) == [0, 2, 3], "once each, and not where no window fits in"
-        assert not ended[:, :-1].any()
+        ended &= windows["mask"]
+        last = torch.stack([times == lengths[i] - 1 for i in range(4)]).gather(0, owners.clamp_max(3)[None])[0]
+        assert torch.equal(ended, last & (owners < 4) & windows["mask"])
+        assert sorted(owners[ended].tolist()) == [0, 1, 2, 3], "once each, in a short one's only window as well"
+        assert not ended[:, :-1][owners[:, 0] != 1].any()
         starts = list(zip(owners[:, 0].tolist(), times[:, 0].tolist(), strict=True))
-        assert len(starts) == len(set(starts)) and {4, 0, 2, 3} == set(owners[:, 0].tolist())
+        assert len(starts) == len(set(starts)) and {0, 1, 2, 3, 4} == set(owners[:, 0].tolist())
 
 
 def test_whole_windows_of_frames_are_those_of_latents(cache: FrameCache) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.small_runs import save_vae
 from tests.training.runs import ACTIONS, LATENTS, mdrnn_config, rollouts, vae_config
 from world_models.datasets.rollout_files import read_rollout, write_rollout
+from world_models.errors import ConfigError
 from world_models.models.mdrnn import MDRNN
 from world_models.training.terminals import calibration, calibration_counts, whole_window_loss
 from world_models.training.train_mdn_rnn import get_loss, train_mdn_rnn
@@ -163,7 +164,9 @@ def test_m_learns_where_episodes_end_and_its_checkpoint_says_so(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("precomputed", [True, False])
-def test_without_ends_in_the_data_or_without_a_weight_nothing_is_claimed(tmp_path: Path, precomputed: bool) -> None:
+def test_without_a_weight_nothing_is_claimed_and_without_ends_in_the_data_a_weight_is_refused(
+    tmp_path: Path, precomputed: bool
+) -> None:
     data = rollouts(tmp_path / "data")
     save_vae(tmp_path / "run", LATENTS)
     plain = train_mdn_rnn(vae_config(data, tmp_path / "run"), mdrnn_config(data, tmp_path / "run", 1), precomputed)
@@ -171,7 +174,8 @@ def test_without_ends_in_the_data_or_without_a_weight_nothing_is_claimed(tmp_pat
         rollout = read_rollout(path)
         write_rollout(path, Rollout(rollout.observations, rollout.actions, rollout.rewards, 0 * rollout.terminals))
     config = mdrnn_config(data, tmp_path / "cut", 1, terminal_weight=5.0)
-    cut = train_mdn_rnn(vae_config(data, tmp_path / "run"), config, precomputed)
-    for result in (plain, cut):
-        assert "terminal_trained" not in load_checkpoint(result.best)
-        assert "terminal_auc" not in result.history[-1]
+    assert "terminal_trained" not in load_checkpoint(plain.best)
+    assert "terminal_auc" not in plain.history[-1]
+    with pytest.raises(ConfigError, match=r"terminal_weight=5 .* none of the 2 episodes .* ends in a terminal"):
+        train_mdn_rnn(vae_config(data, tmp_path / "run"), config, precomputed)
+    assert not (tmp_path / "cut").exists()

@@ -285,7 +285,7 @@ def test_without_a_reward_its_error_is_no_part_of_the_loss(data: Path, vision: P
 def test_without_a_window_held_out_the_training_part_is_validated_on(
     held_out: str, data: Path, vision: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = data if held_out == "none" else rollouts(tmp_path / "data", (14, 12, 4))
+    folder = data if held_out == "none" else rollouts(tmp_path / "data", (14, 12, 1))
     config = mdrnn_config(folder, tmp_path, 1, num_test_files=0 if held_out == "none" else 1)
     result = train_mdn_rnn(vae_config(folder, vision), config)
     assert math.isfinite(result.history[0]["test_loss"])
@@ -384,11 +384,15 @@ def test_without_data_it_is_an_error_that_names_the_folder(vision: Path, tmp_pat
         train_mdn_rnn(vae_config(tmp_path, vision), mdrnn_config(tmp_path / "empty", tmp_path))
 
 
-def test_sequences_longer_than_every_episode_are_an_error_that_names_the_longest(
+def test_sequences_longer_than_every_episode_are_padded_and_episodes_of_one_row_an_error(
     data: Path, vision: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match="longest has 14"):
-        train_mdn_rnn(vae_config(data, vision), mdrnn_config(data, tmp_path, seq_len=50))
+    result = train_mdn_rnn(vae_config(data, vision), mdrnn_config(data, tmp_path / "long", 1, seq_len=10**9))
+    assert math.isfinite(result.best_loss)
+    single = rollouts(tmp_path / "single", (1, 1, 1))
+    with pytest.raises(DataError, match=r"none of the 2 episodes .* has the 2 rows"):
+        train_mdn_rnn(vae_config(single, vision), mdrnn_config(single, tmp_path))
+    assert not (tmp_path / "mdrnn").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from world_models.errors import MissingDependencyError
-from world_models.utils import tracking
 from world_models.utils.tracking import Tracking, tracked
 
 
@@ -107,14 +106,20 @@ def test_a_missing_wandb_is_named_with_its_install_line() -> None:
 class FakeWandb:
     """Notes what it is asked to do, with the names and arguments of wandb's own `init`, `log` and `finish`."""
 
-    def __init__(self) -> None:
+    def __init__(self, fails_online: bool = False) -> None:
+        self.fails_online, self.torn_down = fails_online, 0
         self.begun: list[dict[str, Any]] = []
         self.logged: list[tuple[int, dict[str, Any]]] = []
         self.finished = 0
 
     def init(self, **given: Any) -> SimpleNamespace:
         self.begun.append(given)
+        if self.fails_online and given.get("mode") != "offline":
+            raise RuntimeError("run not started in time")
         return SimpleNamespace(log=lambda data, step: self.logged.append((step, data)), finish=self._finish)
+
+    def teardown(self) -> None:
+        self.torn_down += 1
 
     def _finish(self) -> None:
         self.finished += 1
@@ -128,7 +133,7 @@ def test_wandb_is_told_the_same_and_a_run_that_goes_on_has_the_same_id(
 ) -> None:
     fake = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", fake)  # type: ignore[arg-type]
-    monkeypatch.setattr(tracking, "find_spec", lambda name: object())
+    monkeypatch.setenv("WANDB_MODE", "offline")
     asked = Tracking.from_extra({"wandb": True, "tensorboard": False})
     picture = Image.new("RGB", (2, 2))
 
@@ -142,6 +147,31 @@ def test_wandb_is_told_the_same_and_a_run_that_goes_on_has_the_same_id(
     assert first["id"] == resumed["id"] != anew["id"]
     assert fake.logged[:3] == [(1, {"mean": 4.0}), (1, {"samples": picture}), (2, {"mean": 4.0})]
     assert fake.finished == 3
+
+
+def test_a_wandb_that_fails_when_a_stage_begins_is_gone_on_with_offline_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake = FakeWandb(fails_online=True)
+    monkeypatch.setitem(sys.modules, "wandb", fake)  # type: ignore[arg-type]
+
+    with tracked(Tracking(tensorboard=False, wandb=True), tmp_path / "car", "vae", 0, {}) as tracker:
+        tracker.scalars(1, {"loss": 4.0})
+
+    first, second = fake.begun
+    assert "mode" not in first and second == {**first, "mode": "offline"}
+    assert fake.torn_down == 1 and fake.logged == [(1, {"loss": 4.0})] and fake.finished == 1
+    assert "run not started in time" in caplog.text and "wandb sync" in caplog.text
+
+
+def test_a_wandb_that_cannot_be_imported_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wandb.py").write_text("import no_such_package_of_ours")
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MissingDependencyError, match=r"cannot be imported \(No module named 'no_such.*pip install"):
+        Tracking.from_extra({"wandb": True})
 
 
 def test_the_trackers_are_closed_when_training_breaks_off(tmp_path: Path) -> None:

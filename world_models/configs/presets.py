@@ -25,7 +25,8 @@ class Preset:
     `rounds` has, for each round after the first, what is different in it; `carry` in its `ctrl` says whether C begins
     as the one of the round before (the default) or anew, on the V and M that are better now, `carry` in its `rnn`
     whether M begins with its weights (by default anew), `keep` in its `vae` that V is not trained on. `dream`, where it
-    is not empty, has C evolved in M and not in the environment: fields of `DreamRules`, and `pessimism`.
+    is not empty, has C evolved in M and not in the environment: fields of `DreamRules`, and `pessimism`. `game` is the
+    environment that its settings are of; "" where they are for any.
     """
 
     flags: Table = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Preset:
     ctrl: Table = field(default_factory=dict)
     dream: Table = field(default_factory=dict)
     rounds: tuple[Preset, ...] = ()
+    game: str = ""
 
     def of_round(self, number: int) -> Preset:
         """The settings of round 1, 2, ...; rounds beyond the last that is described are like it."""
@@ -60,6 +62,7 @@ _LATER = Preset(
 
 # CarRacing's first round: data of noise, C from nothing.
 _NOISE = Preset(
+    game="CarRacing-v3",
     flags={
         "env": "CarRacing-v3",
         "num_rollouts": 200,
@@ -242,6 +245,7 @@ PRESETS: dict[str, Preset] = {
     # weighs little and V is trained long, as a far fireball is a few pixels; M's terminal head learns where episodes
     # end, as the dream's episodes end by it. The later rounds show V and M what the dream's C does in the game.
     "takecover": Preset(
+        game="TakeCover",
         flags={
             "env": "TakeCover",
             "latent_size": 64,

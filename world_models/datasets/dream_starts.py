@@ -72,12 +72,12 @@ def starts_path(logdir: str | Path) -> Path:
 def make_starts(latents: Latents, env_name: str = "", seed: int = 0) -> DreamStarts:
     """Beginnings drawn from latents: up to 1024 first frames, and up to 256 sequences of 32 rows.
 
-    Episodes are chosen at even distances, sequences at random places anywhere in all episodes. Where every
-    episode is shorter than 32 rows the sequences are as long as the longest is.
+    Episodes are chosen at even distances, sequences at random places anywhere in all episodes. Where most episodes
+    are shorter than 32 rows the sequences are, too: half of the episodes are always long enough for one.
     """
     offsets, lengths = latents.offsets, latents.lengths
     first = offsets[np.linspace(0, len(offsets) - 1, min(_MOST_FIRST, len(offsets))).astype(np.int64)]
-    width = int(min(WARM_UP, lengths.max()))
+    width = int(min(WARM_UP, np.median(lengths)))
     rows = _warm_rows(offsets, lengths, width, np.random.default_rng(seed))
     low, high = _range(latents)
     return DreamStarts(

@@ -6,18 +6,24 @@ that was stopped and goes on sees the same batches as one that was not: call `se
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
-from world_models.datasets.checks import check_at_least_1
 from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.latents import Latents
 from world_models.datasets.transforms import Transform, transformed_frame
-from world_models.errors import DataError
+from world_models.datasets.windows import (
+    WindowBatches,
+    check_positive,
+    count_batches,
+    cut_windows,
+    order_generator,
+)
 from world_models.types import BoolArray, FloatArray, IntArray
+
+__all__ = ["FrameBatches", "FrameSequenceBatches", "SequenceBatches", "WindowBatches", "cut_windows"]
 
 
 class FrameBatches:
@@ -46,7 +52,7 @@ class FrameBatches:
         transform: Transform | None = None,
         max_batches: int | None = None,
     ) -> None:
-        _check_positive(batch_size=batch_size, max_batches=max_batches)
+        check_positive(batch_size=batch_size, max_batches=max_batches)
         self.cache = cache
         self.rows = cache.rows_of(file_indices)
         self.batch_size = batch_size
@@ -61,12 +67,12 @@ class FrameBatches:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return _count_batches(len(self.rows), self.batch_size, self.max_batches)
+        return count_batches(len(self.rows), self.batch_size, self.max_batches)
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         rows = self.rows
         if self.shuffle:
-            rows = _generator(self.seed, self.epoch).permutation(rows)
+            rows = order_generator(self.seed, self.epoch).permutation(rows)
         for batch in range(len(self)):
             chosen = np.sort(rows[batch * self.batch_size : (batch + 1) * self.batch_size])
             yield self._transformed(self.cache.gather(chosen))
@@ -76,83 +82,6 @@ class FrameBatches:
             return frames
         transform = self.transform
         return torch.from_numpy(np.stack([transformed_frame(transform, frame) for frame in frames.numpy()]))
-
-
-class WindowBatches(ABC):
-    """Batches of windows of seq_len + 1 rows that never cross an episode; what a row is, subclasses say.
-
-    With `shuffle`, each epoch cuts each episode from another starting row on into windows that do not
-    overlap, and puts all windows in a random order; without, they are cut from row 0 on and stay in order.
-    An episode of less than seq_len + 1 rows gives none. Loaders of equal lengths, episodes, sizes and seed
-    give the same windows in the same order, whatever their rows are.
-
-    Args:
-        lengths: (E,) rows of each episode.
-        offsets: (E,) the row at which each begins.
-        episodes: which of them to use.
-        batch_size: B; the last batch of an epoch may be smaller.
-        seq_len: T; a window has T transitions, and T + 1 rows.
-        seed: of the windows and their order, with the epoch.
-        shuffle: see above.
-        device: where the tensors are wanted.
-        max_batches: end an epoch after so many batches.
-        ended: (E,) which episodes ended in a terminal: each of them gives, beside the others, a window whose last
-            row is its last (once, where the others have it already). None: no such windows.
-
-    Raises:
-        DataError: not one of the episodes is long enough.
-    """
-
-    def __init__(
-        self,
-        lengths: IntArray,
-        offsets: IntArray,
-        episodes: Sequence[int],
-        batch_size: int,
-        seq_len: int,
-        seed: int,
-        shuffle: bool,
-        device: torch.device | str,
-        max_batches: int | None,
-        ended: BoolArray | None = None,
-    ) -> None:
-        _check_positive(batch_size=batch_size, seq_len=seq_len, max_batches=max_batches)
-        chosen = np.asarray(episodes, dtype=np.int64)
-        long_enough = chosen[lengths[chosen] > seq_len]
-        _check_some_left(lengths[chosen], len(long_enough), seq_len)
-        self._lengths, self._offsets = lengths[long_enough], offsets[long_enough]
-        self._ended = None if ended is None else ended[long_enough]
-        self.batch_size = batch_size
-        self.seq_len = seq_len
-        self.seed = seed
-        self.shuffle = shuffle
-        self.device = torch.device(device)
-        self.max_batches = max_batches
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch that the next iteration gives; the number of batches may change with it."""
-        self.epoch = epoch
-        rng = _generator(self.seed, epoch) if self.shuffle else None
-        self._starts = cut_windows(self._lengths, self._offsets, self.seq_len, rng)
-        if self._ended is not None:
-            ends = (self._offsets + self._lengths)[self._ended] - self.seq_len - 1
-            starts = np.union1d(self._starts, ends)
-            self._starts = starts if rng is None else rng.permutation(starts)
-
-    def __len__(self) -> int:
-        return _count_batches(len(self._starts), self.batch_size, self.max_batches)
-
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        starts = self._starts
-        steps = np.arange(self.seq_len + 1)
-        for batch in range(len(self)):
-            chosen = starts[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield self._batch(chosen[:, None] + steps)
-
-    @abstractmethod
-    def _batch(self, rows: IntArray) -> dict[str, torch.Tensor]:
-        """The batch of the windows `rows` (B, T + 1)."""
 
 
 class SequenceBatches(WindowBatches):
@@ -241,48 +170,7 @@ class FrameSequenceBatches(WindowBatches):
         return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
 
-def cut_windows(lengths: IntArray, offsets: IntArray, seq_len: int, rng: np.random.Generator | None) -> IntArray:
-    """The first rows of windows of seq_len + 1 rows, for episodes that are all long enough.
-
-    Windows do not overlap. With `rng` each episode is cut from a random row on (never so late that a whole
-    window could stand before it) and the windows are shuffled; without it, from its first row on, in order.
-    """
-    span = seq_len + 1
-    phases = np.zeros_like(lengths)
-    if rng is not None:
-        phases = rng.integers(0, np.minimum(lengths - span, seq_len), endpoint=True)
-    counts = (lengths - phases) // span
-    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    starts: IntArray = np.repeat(offsets + phases, counts) + place * span
-    return starts if rng is None else rng.permutation(starts)
-
-
 def _ended(terminals: FloatArray, offsets: IntArray, lengths: IntArray) -> BoolArray:
     """(E,) which of the episodes in `terminals` (N,) end in a terminal."""
     ended: BoolArray = terminals[offsets + lengths - 1] > 0.5
     return ended
-
-
-def _generator(seed: int, epoch: int) -> np.random.Generator:
-    return np.random.default_rng([seed, epoch])
-
-
-def _count_batches(items: int, batch_size: int, max_batches: int | None) -> int:
-    batches = -(-items // batch_size)
-    return batches if max_batches is None else min(batches, max_batches)
-
-
-def _check_positive(**values: int | None) -> None:
-    for name, value in values.items():
-        if value is not None:
-            check_at_least_1(name, value)
-
-
-def _check_some_left(lengths: IntArray, left: int, seq_len: int) -> None:
-    if left == 0:
-        longest = int(lengths.max()) if len(lengths) else 0
-        raise DataError(
-            f"none of the {len(lengths)} episodes has the {seq_len + 1} rows that seq_len = {seq_len} needs "
-            f"(the longest has {longest}); lower seq_len to {max(longest - 1, 1)} or less, or collect longer "
-            "episodes"
-        )

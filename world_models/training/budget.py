@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,19 @@ class Budget:
     max_generations: int | None = None
     max_env_steps: int | None = None
     max_seconds: float = 0.0
+
+    def say(self, target: float) -> None:
+        """Where there is none of them, the log says that only `target`, a mean return, ends evolution."""
+        if not (self.max_generations or self.max_env_steps or self.max_seconds):
+            _LOG.info(
+                "C: no budget is set (--ctrl_generations, or --set ctrl.max_env_steps or ctrl.max_seconds): it evolves "
+                "until a mean return of %g is reached, or Ctrl-C; the best so far is kept",
+                target,
+            )
+
+    def say_over(self, reached: bool) -> None:
+        """Why evolution ends: its target is `reached`, or a budget is used up."""
+        _LOG.info("C: %s", "the target is reached" if reached else "a budget is used up")
 
     def expected_generations(self, spent: Spent) -> int | None:
         """How many generations it comes to at this pace; None where no budget tells, or nothing is spent yet."""

@@ -11,7 +11,7 @@ from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import ConfigError
 from world_models.evolution.phases import Phase
 from world_models.rollout.driver import BACKENDS
-from world_models.training.settings import choice, number, share, whole, whole_or_none
+from world_models.training.settings import choice, flag, number, share, whole, whole_or_none
 
 
 def _numbers(extra: Mapping[str, Any], name: str) -> tuple[float, ...]:
@@ -140,7 +140,7 @@ class ControllerSettings:
             first_bias=_numbers(extra, "first_bias"),
             components=whole(extra, "components", 0),
             whitening_episodes=whole(extra, "whitening_episodes", cls.whitening_episodes, 1),
-            standardized=bool(extra.get("standardized", False)),
+            standardized=flag(extra, "standardized", False),
             driving=str(extra.get("driving", "")),
             start_from=str(extra.get("start_from", "")),
             warm_start=str(extra.get("warm_start", "")),
@@ -149,7 +149,7 @@ class ControllerSettings:
             horizon_growth=number(extra, "horizon_growth", cls.horizon_growth),
             max_samples=whole(extra, "max_samples", 0),
             wanted_f=number(extra, "wanted_f", cls.wanted_f),
-            shared_tracks=bool(extra.get("shared_tracks", True)),
+            shared_tracks=flag(extra, "shared_tracks", True),
             replayed=share(extra, "replayed"),
             phases=_phases(extra),
             max_generations=whole_or_none(extra, "max_generations"),
@@ -159,13 +159,13 @@ class ControllerSettings:
             eval_episodes=whole(extra, "eval_episodes", cls.eval_episodes, 1),
             choice_episodes=whole(extra, "choice_episodes", 0),
             hidden_layers=tuple(layers),
-            use_hidden=bool(extra.get("use_hidden", True)),
-            use_cell=bool(extra.get("use_cell", False)),
-            bias=bool(extra.get("bias", True)),
-            sample_latents=bool(extra.get("sample_latents", False)),
+            use_hidden=flag(extra, "use_hidden", True),
+            use_cell=flag(extra, "use_cell", False),
+            bias=flag(extra, "bias", True),
+            sample_latents=flag(extra, "sample_latents", False),
             num_lanes=whole(extra, "num_lanes", cls.num_lanes, 1),
             film_every=whole(extra, "film_every", 0),
-            noreload=bool(extra.get("noreload", False)),
+            noreload=flag(extra, "noreload", False),
         )
         if settings.components and settings.hidden_layers:
             raise ConfigError(

@@ -91,6 +91,7 @@ class DreamRun(EvolutionRun):
 
             seed = self._seed("ascent", number)
             higher, dreamed = ascend(self.recipe.driver(), seed, steps, best, progressed=progressed)
+            progress.update(dreamed - progress.done)
         self.state.totals["env_steps"] += dreamed
         return higher
 

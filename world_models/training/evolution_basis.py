@@ -9,11 +9,9 @@ import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.datasets.dream_starts import load_starts, starts_path
-from world_models.envs.mirrored import check_mirror
 from world_models.envs.registry import canonical_id, env_spec
-from world_models.errors import CheckpointError, ConfigError
+from world_models.errors import CheckpointError
 from world_models.evolution.parameters import PlainSpace, Space, space_from_state_dict
-from world_models.evolution.phases import GRADIENT
 from world_models.models.controller import flatten_parameters, load_parameters
 from world_models.models.dream_rules import DreamRules
 from world_models.rollout.dream_driver import DreamRecipe
@@ -22,6 +20,7 @@ from world_models.training.budget import Budget
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.evolution_setup import driving_space, first_mean, fit_space, make_template
 from world_models.training.evolution_state import EvolutionState
+from world_models.training.suitability import check_search, state_size
 from world_models.training.warm_start import warm_space
 from world_models.training.whitening import states_of_noise
 from world_models.types import DoubleArray
@@ -41,7 +40,8 @@ class EvolutionBasis:
         self.config = config
         self.settings = settings
         self.env_id = canonical_id(config.env_name)
-        self._check_phases()
+        if any(phase.foreseen for phase in settings.phases):
+            load_starts(starts_path(config.logdir))  # where M is asked: refused before anything is started
         self.tracking = Tracking.from_extra(config.extra)
         self.tracker: Tracker
         steps = settings.max_env_steps
@@ -51,6 +51,7 @@ class EvolutionBasis:
         self.checkpoint_path = run_dir.checkpoint_path(config.logdir, STAGE)
         self.log = run_dir.JsonlLog(run_dir.log_path(config.logdir, STAGE))
         self.template = make_template(config, settings)
+        self._check_search()
         self.recipe = self._make_recipe()
         saved = self._saved()
         space = space_from_state_dict(saved["space"]) if saved else self._make_space()
@@ -60,38 +61,10 @@ class EvolutionBasis:
             self.state.load_state_dict(saved, str(self.checkpoint_path))
             self.log.rewind("generation", self.state.generation)
 
-    def _check_phases(self) -> None:
-        if any(phase.foreseen for phase in self.settings.phases):
-            load_starts(starts_path(self.config.logdir))  # where M is asked: refused before anything is started
-        if any(phase.gradient_steps for phase in self.settings.phases) and self.trained_in != "dream":
-            raise ConfigError(
-                "phases has gradient_steps, and C is evolved in reality: the gradient is of dreams; leave it out, or "
-                "evolve in the dream (world-models dream train)."
-            )
-        if any(phase.search == GRADIENT for phase in self.settings.phases):
-            self._check_gradient()
-
-    def _check_gradient(self) -> None:
-        if self.trained_in == "dream":
-            raise ConfigError(
-                "phases has search='gradient', and C is evolved in the dream: there a phase begins up the gradient "
-                "with gradient_steps."
-            )
-        if self.settings.sample_latents:
-            raise ConfigError("phases has search='gradient', which sees the latents' means: leave out sample_latents.")
-        if self.settings.hidden_layers or not self.settings.components:
-            raise ConfigError(
-                "phases has search='gradient', which needs a linear C that is evolved in components first: they are "
-                f"{self.settings.components}, hidden_layers {self.settings.hidden_layers}."
-            )
-        for phase in self.settings.phases:
-            if phase.mirrored:
-                check_mirror(env_spec(self.env_id))
-            if max(phase.late, default=0) >= self.config.action_size:
-                raise ConfigError(
-                    f"phases has late={list(phase.late)}: C has {self.config.action_size} actions, places 0 to "
-                    f"{self.config.action_size - 1}."
-                )
+    def _check_search(self) -> None:
+        template, limit = self.template, self.config.time_limit
+        seen = state_size(self.settings, template.latent_size, template.hidden_size)
+        check_search(self.settings, env_spec(self.env_id), template.action_size, seen, limit, self.trained_in)
 
     def _make_recipe(self) -> Recipe | DreamRecipe:
         backend = choose_backend(self.env_id, self.settings.backend)

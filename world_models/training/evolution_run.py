@@ -56,6 +56,7 @@ class EvolutionRun(EvolutionBasis):
         note_settings(self.config.logdir, STAGE, asked, training=not self._over())
         if self._over():
             return
+        self.budget.say(self.config.target_return)
         with (
             tracked(self.tracking, self.config.logdir, STAGE, done, asked) as self.tracker,
             Progress("C", None, "generation", enabled=self.config.display, initial=done) as progress,
@@ -68,6 +69,7 @@ class EvolutionRun(EvolutionBasis):
                 if math.isfinite(self.state.best_return):  # a first phase may leave that to the next
                     told["best"] = round(self.state.best_return, 1)
                 progress.update(1, **told)
+        self.budget.say_over(self.state.best_return >= self.config.target_return)
 
     def _over(self) -> bool:
         s, now = self.settings, self.state

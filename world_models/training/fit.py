@@ -153,6 +153,13 @@ class _Fit:
                         job.stage, self.at.epoch + 1, self.at.epoch,
                     )  # fmt: skip
                     raise
+                left = job.num_epochs - self.at.epoch
+                progress.expect(progress.done + left * len(job.train_batches))  # epochs may differ in length
+        if self._stopped() and self.at.epoch < job.num_epochs:
+            _LOG.info(
+                "%s: stops early, after epoch %d of %d: the loss has not improved for more than %d epochs",
+                job.stage, self.at.epoch, job.num_epochs, job.early_stopping_patience,
+            )  # fmt: skip
 
     def _epoch(self, epoch: int, progress: Progress) -> None:
         begun = time.monotonic()

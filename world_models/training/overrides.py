@@ -67,4 +67,5 @@ def _parsed(text: str) -> tuple[str, str, Any]:
 
 def _with(table: Preset, stage: str, name: str, value: Any) -> Preset:
     rounds = tuple(_with(each, stage, name, value) for each in table.rounds)
-    return replace(table, rounds=rounds, **{stage: {**getattr(table, stage), name: value}})
+    changed: dict[str, Any] = {stage: {**getattr(table, stage), name: value}}
+    return replace(table, rounds=rounds, **changed)

@@ -16,8 +16,9 @@ from world_models.utils.seeding import derive_seed, seed_everything
 Losses = dict[str, torch.Tensor]
 """Named means over a batch: 0-d tensors, or vectors; "loss" is the one that is minimised."""
 
-LossFunction = Callable[[Any, torch.Generator], tuple[Losses, int]]
-"""(batch, the batch's own generator) -> its losses, and the number of samples they are means over."""
+LossFunction = Callable[[Any, torch.Generator], tuple[Losses, float]]
+"""(batch, the batch's own generator) -> its losses, and the number of samples they are means over; a window that is
+padded counts as its share of real rows."""
 
 
 class Batches(Protocol):
@@ -60,10 +61,10 @@ class Average:
     """Means over samples of named tensors, added up on their own device so that no batch waits for it."""
 
     def __init__(self) -> None:
-        self.samples = 0
+        self.samples = 0.0
         self._sums: Losses = {}
 
-    def add(self, losses: Losses, samples: int) -> None:
+    def add(self, losses: Losses, samples: float) -> None:
         """Adds a batch's means over `samples` samples."""
         self.samples += samples
         for name, value in losses.items():
@@ -72,7 +73,7 @@ class Average:
 
     def means(self) -> Losses:
         """The means so far."""
-        return {name: total / max(self.samples, 1) for name, total in self._sums.items()}
+        return {name: total / (self.samples or 1) for name, total in self._sums.items()}
 
     def loss(self) -> float:
         """The mean loss so far; nan before the first batch. On a GPU this waits for the device."""

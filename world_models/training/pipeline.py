@@ -22,6 +22,8 @@ from world_models.training.dream_stage import dream_of, train_in_dream
 from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
 from world_models.training.preflight import check_at_least, check_data, check_rollouts, check_settings, check_split
 from world_models.training.report_stage import report_run
+from world_models.training.sequences import check_folder
+from world_models.training.suitability import check_run
 from world_models.training.train_controller import train_controller
 from world_models.training.train_convvae import train_convae
 from world_models.training.train_mdn_rnn import train_mdn_rnn
@@ -55,6 +57,7 @@ class Pipeline:
         self.vae_config, self.rnn_config, self.ctrl_config = self._configs()
         check_settings(args, self.ctrl_config)
         self.dream = dream_of(self.preset.dream) if self.preset.dream else None
+        check_run(args, self.preset, self.vae_config, self.rnn_config, self.ctrl_config)
 
     def _action_size(self) -> int:
         env = make_gym(self.env_id)
@@ -208,6 +211,7 @@ class Pipeline:
             return
         check_split(self.args.num_test_files, self.args.num_rollouts)
         self.collect()
+        check_folder(self.rnn_config)
         self._note_settings()
         for stage in stages.values():
             stage()

@@ -35,12 +35,20 @@ class RewardGoal(NamedTuple):
         found = {"reward_weight": self.weight, "reward_smoothing": self.smoothing}
         return {} if self == RewardGoal() else found
 
-    def of(self, rewards: torch.Tensor) -> torch.Tensor:
-        """Rewards (B, T), each replaced by the mean of `smoothing` of its row about it (fewer at the row's ends)."""
+    def of(self, rewards: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Rewards (B, T), each replaced by the mean of `smoothing` of its row about it (fewer at the row's ends).
+
+        With `mask` (B, T) a row ends with its last real reward; what stands after it means nothing.
+        """
         if self.smoothing < 2:
             return rewards
         steps, before = rewards.shape[-1], (self.smoothing - 1) // 2
         total = functional.pad(rewards.double().cumsum(-1), (1, 0))
         now = torch.arange(steps, device=rewards.device)
         first, last = (now - before).clamp_min(0), (now - before + self.smoothing).clamp_max(steps)
-        return ((total[..., last] - total[..., first]) / (last - first)).to(rewards.dtype)
+        if mask is None:
+            return ((total[..., last] - total[..., first]) / (last - first)).to(rewards.dtype)
+        last = torch.minimum(last, mask.sum(-1, keepdim=True))
+        first = torch.minimum(first, (last - 1).clamp_min(0))
+        means = (total.gather(-1, last) - total.gather(-1, first)) / (last - first).clamp_min(1)
+        return means.to(rewards.dtype)

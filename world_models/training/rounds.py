@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from world_models.datasets.dream_starts import starts_path
+from world_models.errors import ConfigError
 from world_models.training.arguments import resolve
 from world_models.training.pipeline import Pipeline, write_json
 from world_models.training.preflight import check_at_least
@@ -22,12 +23,20 @@ _LOG = logging.getLogger(__name__)
 _OF_ONE_ROUND = ("checkpoint.tar", "log.jsonl", "samples", f"{EVENTS}*", "wandb*")
 
 
+_MOST = 1000
+
+
 class Run(Pipeline):
     """A run of one round or of several: what the command line starts."""
 
     def train(self) -> None:
         """The stages that --stage asks for; "all" goes through all rounds."""
         check_at_least("rounds", self.args.rounds, 1)
+        if self.args.rounds > _MOST:
+            raise ConfigError(f"rounds={self.args.rounds} cannot work: give at most {_MOST}.")
+        asked = self.args.given.get("rounds")
+        if asked is not None and asked > 1 and self.args.stage != "all":
+            raise ConfigError(f"--rounds {asked} is of --stage all, and --stage is {self.args.stage}: leave one out.")
         if self.args.stage == "all" and self.args.rounds > 1:
             self.seconds = Rounds(self.args).train()
         else:

@@ -38,6 +38,14 @@ def share(extra: Mapping[str, Any], name: str, default: float = 0.0) -> float:
     return value
 
 
+def flag(extra: Mapping[str, Any], name: str, default: bool = False) -> bool:
+    """True or False. Raises ConfigError for anything else, such as the text "no"."""
+    value = extra.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} is {value!r}, and must be true or false")
+    return value
+
+
 def choice(extra: Mapping[str, Any], name: str, choices: Sequence[str]) -> str:
     """One of `choices`; the first is the default. Raises ConfigError for anything else."""
     value = extra.get(name, choices[0])

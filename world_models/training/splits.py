@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,17 @@ def default_test_files(num_files: int) -> int:
     return num_files // 10 if num_files >= _FEW_FILES else 0
 
 
+def training_files(files: Sequence[Path], extra: Mapping[str, Any]) -> tuple[int, int]:
+    """How many of `files`, the first ones when sorted, are trained on; and how many were to be held out.
+
+    Raises:
+        ConfigError: `num_test_files` is negative.
+    """
+    asked = extra.get("num_test_files")
+    count = default_test_files(len(files)) if asked is None else int(asked)
+    return len(split_files(files, count, train=True)), count
+
+
 def split_indices(files: Sequence[Path], extra: dict[str, Any], stage: str) -> tuple[list[int], list[int]]:
     """Indices into the sorted `files` of the training and of the held-out part.
 
@@ -31,9 +42,8 @@ def split_indices(files: Sequence[Path], extra: dict[str, Any], stage: str) -> t
     Raises:
         ConfigError: `num_test_files` is negative.
     """
+    train, count = training_files(files, extra)
     asked = extra.get("num_test_files")
-    count = default_test_files(len(files)) if asked is None else int(asked)
-    train = len(split_files(files, count, train=True))
     if asked is not None and len(files) - train != count:
         _LOG.warning(
             "%s: num_test_files=%d of %d rollout files leaves none to train on; all are trained on",

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from world_models.losses.gmm_loss import gmm_loss
+from world_models.losses.masked import masked_mean, reduction
 from world_models.models.mdrnn import MDRNN
 from world_models.training.passes import Losses
 
@@ -31,6 +32,7 @@ def whole_window_loss(
     include_reward: bool = True,
     terminal_weight: float = 1.0,
     reward_weight: float = 1.0,
+    mask: torch.Tensor | None = None,
 ) -> tuple[Losses, torch.Tensor]:
     """M's losses on windows all of whose rows count, batch first.
 
@@ -46,26 +48,35 @@ def whole_window_loss(
         include_reward: Whether the reward's squared error is part of the loss.
         terminal_weight: See above.
         reward_weight: As in `get_loss`.
+        mask: Which rows are real, bool (B, T + 1); None: all.
 
     Returns:
         gmm, bce, mse and loss as `get_loss`; and the terminal's logits (B, T + 1).
     """
     mus, sigmas, logpi, rewards, logits = mdrnn(action.transpose(0, 1), latent.transpose(0, 1))
-    gmm = gmm_loss(latent.transpose(0, 1)[1:], mus[:-1], sigmas[:-1], logpi[:-1])
+    kind, following = reduction(mask), None if mask is None else mask.transpose(0, 1)[1:]
+    gmm = gmm_loss(latent.transpose(0, 1)[1:], mus[:-1], sigmas[:-1], logpi[:-1], reduce=mask is None)
+    gmm = masked_mean(gmm, following)
     logits = logits.transpose(0, 1)
     weight = torch.as_tensor(terminal_weight, device=logits.device)
-    bce = functional.binary_cross_entropy_with_logits(logits, terminal.float(), pos_weight=weight)
-    mse = functional.mse_loss(rewards.transpose(0, 1), reward) if include_reward else torch.zeros_like(bce)
+    bce = functional.binary_cross_entropy_with_logits(logits, terminal.float(), pos_weight=weight, reduction=kind)
+    bce = masked_mean(bce, mask)
+    mse = torch.zeros_like(bce)
+    if include_reward:
+        mse = masked_mean(functional.mse_loss(rewards.transpose(0, 1), reward, reduction=kind), mask)
     scale = latent.shape[-1] + (2 if include_reward else 1)
     return {"gmm": gmm, "bce": bce, "mse": mse, "loss": (gmm + bce + reward_weight * mse) / scale}, logits
 
 
-def calibration_counts(logits: torch.Tensor, terminal: torch.Tensor, terminal_weight: float = 1.0) -> Losses:
+def calibration_counts(
+    logits: torch.Tensor, terminal: torch.Tensor, terminal_weight: float = 1.0, mask: torch.Tensor | None = None
+) -> Losses:
     """What `calibration` is computed from, in a form that adds up over batches: means over the B windows.
 
     Args:
         logits, terminal: (B, T), as M gives them and as they came.
         terminal_weight: With which M was trained: its odds are as many times too high, which is undone here.
+        mask: Which rows are real, bool (B, T): they count, and their number is that of the windows; None: all.
 
     Returns:
         terminal_ones, terminal_zeros: rows a window in each of the bins of the logit; terminal_sums: the sum of
@@ -75,9 +86,12 @@ def calibration_counts(logits: torch.Tensor, terminal: torch.Tensor, terminal_we
     came = terminal.reshape(-1) > 0.5
     bins = (logits / _WIDTH).floor().clamp(-_HALF, _HALF - 1).long().reshape(-1) + _HALF
 
+    windows = len(logits) if mask is None else mask.sum() / mask.shape[1]
+
     def summed(values: torch.Tensor) -> torch.Tensor:
         total = torch.zeros(2 * _HALF, device=values.device, dtype=torch.float32)
-        return total.index_add(0, bins, values.float()) / len(logits)
+        real = values.float() if mask is None else values.float() * mask.reshape(-1)
+        return total.index_add(0, bins, real) / windows
 
     return {
         "terminal_ones": summed(came),

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch.nn import functional
 
 from world_models.configs.wm_config import WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.latents import Latents
 from world_models.datasets.loaders import FrameSequenceBatches, SequenceBatches
+from world_models.datasets.windows import least_rows
 from world_models.errors import ConfigError
-from world_models.losses.gmm_loss import gmm_loss
 from world_models.models.mdrnn import MDRNN
 from world_models.training import settings
 from world_models.training.callable_modules import callable_as_its_function
@@ -31,19 +29,20 @@ from world_models.training.latent_stage import (
     to_latent,
     write_starts,
 )
-from world_models.training.passes import Batches, Learner, Losses, held_out_pass, train_pass
+from world_models.training.mdrnn_loss import MDRNNLoss, get_loss
+from world_models.training.passes import Batches, Learner, held_out_pass, train_pass
 from world_models.training.resume import check_sizes
 from world_models.training.reward_goal import RewardGoal
-from world_models.training.splits import split_indices
-from world_models.training.terminals import calibration, calibration_counts, whole_window_loss
+from world_models.training.sequences import Episodes, check_sequences
+from world_models.training.splits import split_indices, training_files
+from world_models.training.terminals import calibration
 from world_models.utils.device import resolve_device
 from world_models.utils.run_dir import checkpoint_path, load_checkpoint
 from world_models.utils.seeding import derive_seed, seed_everything
 from world_models.utils.tracking import Tracking
-from world_models.vision.latents import draw_latents, encode
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
-__all__ = ["data_pass", "get_loss", "precompute_latents", "to_latent", "train_mdn_rnn"]
+__all__ = ["MDRNNLoss", "data_pass", "get_loss", "precompute_latents", "to_latent", "train_mdn_rnn"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,7 +64,8 @@ def train_mdn_rnn(
         mdrnn_config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
             optimizer="rmsprop" (documented; alpha 0.9) | "adam", grad_clip=1.0 (None: off),
             batches_per_epoch=None (a cap), terminal_weight=0.0: above 0 the rows where episodes end are trained
-            on as well, and a terminal of 1 weighs so many times as much as a 0 (`terminals.whole_window_loss`);
+            on as well, and a terminal of 1 weighs so many times as much as a 0 (`terminals.whole_window_loss`): one
+            of the training files must come to its end;
             logged are then also terminal_rate, terminal_mean, terminal_ece, terminal_auc
             (`terminals.calibration`), and the checkpoints say terminal_trained and terminal_weight;
             reward_weight=1.0 (of the reward's squared error in the loss; 1 is the documented loss, and what is
@@ -77,18 +77,19 @@ def train_mdn_rnn(
         use_amp: Matrix products in bf16.
 
     Raises:
-        DataError: No rollouts, one that breaks the schema, or none as long as seq_len + 1.
+        DataError: No rollouts, one that breaks the schema, or none to train on with 2 rows.
         CheckpointError: There is no V (train the vae stage); V or an M in the logdir has other sizes.
         ConfigError: A setting that cannot work, or an action_size that is not the data's.
     """
     source = latent_source(vae_config, mdrnn_config)
     _check_action_size(source.cache, mdrnn_config)
+    train_files, _ = training_files(source.cache.files, mdrnn_config.extra)
+    check_sequences(mdrnn_config, Episodes.of_cache(source.cache, train_files))
     device, seed = resolve_device(mdrnn_config.device), settings.whole(mdrnn_config.extra, "seed", 0)
     weight = settings.number(mdrnn_config.extra, "terminal_weight", 0.0)
     goal = RewardGoal.of_config(mdrnn_config)
     latents = read_or_make(source) if use_precomputed_latents else None
     train_batches, test_batches = _batches(source, mdrnn_config, latents, device, seed)
-    ends = bool(weight) and bool(np.asarray(source.cache.terminals).any())
     mdrnn = _new_mdrnn(mdrnn_config, seed).to(device)
     job = FitJob(
         stage="mdrnn",
@@ -103,7 +104,7 @@ def train_mdn_rnn(
         device=device,
         facts={"vae_fingerprint": source.fingerprint, "data_contents": source.cache.contents}
         | goal.facts
-        | ({"terminal_trained": True, "terminal_weight": weight} if ends else {}),
+        | ({"terminal_trained": True, "terminal_weight": weight} if weight else {}),
         scheduler_patience=mdrnn_config.scheduler_patience,
         scheduler_factor=mdrnn_config.scheduler_factor,
         early_stopping_patience=mdrnn_config.early_stopping_patience,
@@ -112,101 +113,13 @@ def train_mdn_rnn(
         seed=seed,
         grad_clip=_grad_clip(mdrnn_config),
         autocast=autocast_for(device, use_amp),
-        summary=calibration if ends else None,
+        summary=calibration if weight else None,
         settings={**mdrnn_config.to_dict(), "amp": use_amp, "precomputed_latents": use_precomputed_latents},
         tracking=Tracking.from_extra(mdrnn_config.extra),
     )
     result = fit(job)
     write_starts(source, mdrnn_config.logdir, latents, seed)
     return result
-
-
-def get_loss(
-    mdrnn: MDRNN,
-    latent_obs: torch.Tensor,
-    action: torch.Tensor,
-    reward: torch.Tensor,
-    terminal: torch.Tensor,
-    latent_next_obs: torch.Tensor,
-    include_reward: bool = True,
-    latent_size: int | None = None,
-    reward_weight: float = 1.0,
-) -> Losses:
-    """M's losses on sequences, batch first (specification, Stage 2, "Loss function").
-
-    Args:
-        mdrnn: M over sequences.
-        latent_obs: z[t], (B, T, Z).
-        action: a[t], (B, T, A).
-        reward: r[t], (B, T).
-        terminal: d[t], 0 or 1, (B, T).
-        latent_next_obs: z[t+1], (B, T, Z).
-        include_reward: Whether the reward's squared error is part of the loss.
-        latent_size: Taken for existing callers; the scaling's Z is read from `latent_obs`.
-        reward_weight: Of the reward's squared error in `loss`; `mse` itself is never weighted.
-
-    Returns:
-        0-d means: gmm (negative log-likelihood of the next latent, nats), bce (terminal), mse (reward; 0
-        where it is not included), and loss, their sum divided by Z + 2 (Z + 1 without the reward).
-    """
-    latent_obs, action, reward, terminal, latent_next_obs = (
-        each.transpose(0, 1) for each in (latent_obs, action, reward, terminal, latent_next_obs)
-    )
-    mus, sigmas, logpi, rewards, terminals = mdrnn(action, latent_obs)
-    gmm = gmm_loss(latent_next_obs, mus, sigmas, logpi)
-    bce = functional.binary_cross_entropy_with_logits(terminals, terminal.float())
-    mse = functional.mse_loss(rewards, reward) if include_reward else torch.zeros_like(bce)
-    scale = latent_obs.shape[-1] + (2 if include_reward else 1)
-    return {"gmm": gmm, "bce": bce, "mse": mse, "loss": (gmm + bce + reward_weight * mse) / scale}
-
-
-class MDRNNLoss:
-    """The losses of a batch of sequences, of latents or of raw frames; z's noise comes from the generator.
-
-    Args:
-        mdrnn: M.
-        device: Where M is.
-        include_reward: As in `get_loss`.
-        vae: V, for batches of raw frames.
-        terminal_weight: For batches of whole windows, as in `whole_window_loss`.
-        reward_goal: What the reward head learns.
-    """
-
-    def __init__(
-        self,
-        mdrnn: MDRNN,
-        device: torch.device,
-        include_reward: bool = True,
-        vae: ConvVAE | None = None,
-        terminal_weight: float = 1.0,
-        reward_goal: RewardGoal | None = None,
-    ) -> None:
-        self.mdrnn = mdrnn
-        self.device = device
-        self.include_reward = include_reward
-        self.vae = vae
-        self.terminal_weight = terminal_weight
-        self.reward_goal = reward_goal or RewardGoal()
-
-    def __call__(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> tuple[Losses, int]:
-        """The losses of `latent_mu` and `latent_logsigma` (B, T+1, Z), or `frames` (B, T+1, 64, 64, 3), with
-        `action` (B, T, A), `reward` and `terminal` (B, T), or each with T+1 rows; and B."""
-        batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
-        latent = self._latents(batch, generator)
-        goal, included = self.reward_goal, self.include_reward
-        parts = (batch["action"], goal.of(batch["reward"]), batch["terminal"])
-        if len(parts[2][0]) < len(latent[0]):
-            losses = get_loss(self.mdrnn, latent[:, :-1], *parts, latent[:, 1:], included, reward_weight=goal.weight)
-            return losses, len(latent)
-        losses, logits = whole_window_loss(self.mdrnn, latent, *parts, included, self.terminal_weight, goal.weight)
-        return losses | calibration_counts(logits, batch["terminal"], self.terminal_weight), len(latent)
-
-    def _latents(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> torch.Tensor:
-        if "latent_mu" in batch:
-            return draw_latents(batch["latent_mu"], batch["latent_logsigma"], generator)
-        if self.vae is None:
-            raise ConfigError("vae is None: batches of raw frames are encoded by the trained V, give it")
-        return draw_latents(*encode(self.vae, batch["frames"]), generator)
 
 
 def data_pass(
@@ -254,7 +167,7 @@ def data_pass(
 def _batches(
     source: LatentSource, config: WMMDNRNNConfig, latents: Latents | None, device: torch.device, seed: int
 ) -> tuple[Batches, Batches]:
-    """The training and the validation part, in windows of seq_len + 1 rows."""
+    """The training and the validation part, in windows of seq_len + 1 rows, shorter episodes padded."""
     train, test = split_indices(source.cache.files, config.extra, "mdrnn")
     cap = settings.whole_or_none(config.extra, "batches_per_epoch")
     whole = settings.number(config.extra, "terminal_weight", 0.0) > 0
@@ -265,14 +178,14 @@ def _batches(
             return SequenceBatches(latents, *sizes, device=device, max_batches=cap, whole=whole)
         return FrameSequenceBatches(source.cache, *sizes, max_batches=cap, whole=whole)
 
-    return batches(train), batches(_long_enough(source.cache, test, config.seq_len) or train)
+    return batches(train), batches(_long_enough(source.cache, test, least_rows(whole)) or train)
 
 
-def _long_enough(cache: FrameCache, test: list[int], seq_len: int) -> list[int]:
-    """The held-out episodes, or none where no window fits into any of them."""
-    if any(cache.lengths[index] > seq_len for index in test):
+def _long_enough(cache: FrameCache, test: list[int], least: int) -> list[int]:
+    """The held-out episodes, or none where none of them gives a window."""
+    if any(cache.lengths[index] >= least for index in test):
         return test
-    reason = "every held-out episode is shorter than seq_len + 1" if test else "no file is held out"
+    reason = f"every held-out episode is shorter than {least} rows" if test else "no file is held out"
     _LOG.warning("mdrnn: %s; M is validated on the training part", reason)
     return []
 

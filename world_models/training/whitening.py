@@ -14,7 +14,7 @@ from world_models.rollout.collect import Recorder
 from world_models.rollout.driver import Driver, Recipe, make_agent
 from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
 
-_STEPS = 300  # of an episode: by then correlated noise has left the road
+STEPS = 300  # of an episode: by then correlated noise has left the road
 _HOPELESS = 60
 
 
@@ -35,7 +35,7 @@ def states_of(agent: Agent, rollout: Rollout) -> npt.NDArray[np.float32]:
 
 def states_of_noise(recipe: Recipe, seeds: Sequence[int], use_hidden: bool) -> npt.NDArray[np.float32]:
     """States of correlated-noise episodes with these seeds, (n, Z + R) or (n, Z + 2 R), or (n, Z) without h."""
-    noisy = replace(recipe, policy="brownian", time_limit=min(_STEPS, recipe.time_limit))
+    noisy = replace(recipe, policy="brownian", time_limit=min(STEPS, recipe.time_limit))
     return _driven(noisy, [Episode(0, seed) for seed in seeds], None, use_hidden)[0]
 
 

@@ -19,8 +19,9 @@ class Progress:
     """Context manager that tells stage, share done, rate, time left and the latest values.
 
     On a terminal a bar that is redrawn; elsewhere whole lines, at first every 15 seconds, ever more rarely as time
-    goes on (at the latest after ten minutes), and one at the end, both on stderr. Silent where `enabled` is False or
-    the environment has WORLD_MODELS_QUIET=1.
+    goes on (at the latest after ten minutes), and one at the end, both on stderr. What ends without an error has
+    100 % at its end: a total that was an estimate, or not needed to the full, is then what was done. Silent where
+    `enabled` is False or the environment has WORLD_MODELS_QUIET=1.
 
     Args:
         stage: Its name, in front of everything.
@@ -75,6 +76,8 @@ class Progress:
     def update(self, n: int = 1, **postfix: Any) -> None:
         """Notes n more units done, and the values to show beside them (`loss=0.5, best=0.4`)."""
         self.done += n
+        if self.total is not None and self.done > self.total:
+            self.expect(self.done)
         self._facts.update(postfix)
         if self._bar is not None:
             if postfix:
@@ -95,6 +98,8 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None:  # who stops early has done all there is to do
+            self.expect(self.done)
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -8,6 +8,7 @@ is killed, and no process is forked beside a writing thread.
 from __future__ import annotations
 
 import io
+import logging
 import math
 import os
 import time
@@ -15,7 +16,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,9 @@ from PIL import Image
 from world_models.errors import MissingDependencyError
 from world_models.types import UInt8Array
 from world_models.utils.run_dir import stage_dir
+from world_models.utils.wandb_access import check_access
+
+_LOG = logging.getLogger(__name__)
 
 EVENTS = "events.out.tfevents."
 _FILM_SECONDS = 0.08  # a frame of a film
@@ -57,13 +60,13 @@ class Tracking:
         """A config's own `tensorboard` and `wandb`.
 
         Raises:
-            MissingDependencyError: wandb is asked for and not installed.
+            MissingDependencyError: wandb is asked for and cannot be imported.
+            ConfigError: wandb is asked for and has no key or no network (`check_access`).
         """
         chosen = cls(bool(extra.get("tensorboard", True)), bool(extra.get("wandb", False)))
-        if chosen.wandb and find_spec("wandb") is None:
-            raise MissingDependencyError(
-                "--wandb needs the package wandb, which is not installed: pip install 'world-models-torch[wandb]'."
-            )
+        if chosen.wandb:
+            wandb = _import_wandb()
+            check_access(lambda: str(wandb.Settings().base_url))
         return chosen
 
 
@@ -162,24 +165,46 @@ class _TensorBoard:
         self._file.close()
 
 
+def _import_wandb() -> Any:
+    try:
+        import wandb
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "wandb"
+        why = "is not installed" if missing else f"cannot be imported ({error})"
+        raise MissingDependencyError(
+            f"--wandb needs the package wandb, which {why}: pip install 'world-models-torch[wandb]'."
+        ) from error
+    return wandb
+
+
 class _Wandb:
-    """One run of Weights & Biases a stage, in a group named after the run's folder; a resumed stage goes on in it."""
+    """One run of Weights & Biases a stage, in a group named after the run's folder; a resumed stage goes on in it.
+
+    Where its server does not answer any more the stage is written to the disk: training goes on.
+    """
 
     def __init__(self, folder: Path, last: int, settings: Mapping[str, Any]) -> None:
-        import wandb
-
-        self._wandb = wandb
+        self._wandb = wandb = _import_wandb()
         folder.mkdir(parents=True, exist_ok=True)
         group = folder.parent.resolve().name
-        self._run = wandb.init(
-            project="world-models",
-            group=group,
-            name=f"{group}/{folder.name}",
-            id=self._id(folder / "wandb_id", last),
-            resume="allow",
-            dir=os.fspath(folder),
-            config=dict(settings),
-        )
+        asked = {
+            "project": "world-models",
+            "group": group,
+            "name": f"{group}/{folder.name}",
+            "id": self._id(folder / "wandb_id", last),
+            "resume": "allow",
+            "dir": os.fspath(folder),
+            "config": dict(settings),
+        }
+        try:
+            self._run = wandb.init(**asked)
+        except Exception as error:  # whatever it is, hours of training shall not end by it
+            _LOG.warning(
+                "W&B does not take the run (%s): %s is written offline, `wandb sync %s` sends it later",
+                error, group, folder / "wandb",
+            )  # fmt: skip
+            wandb.teardown()  # its service still holds this run's id
+            self._run = wandb.init(**asked, mode="offline")
 
     @staticmethod
     def _id(path: Path, last: int) -> str:

@@ -1,0 +1,75 @@
+"""Every flag with a value that cannot work is refused before anything is driven or trained: 0, -1, nan, huge."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from tests.cli_cases import snapshot, train
+from world_models import cli
+from world_models.training import pipeline
+from world_models.training.arguments import add_training_flags
+
+HUGE = "10" + "0" * 14
+WORKS = {  # what is of use, or harmless: nothing is held out, no film, more workers than cores, more than there are
+    "--seed": ("0", HUGE),
+    "--num_test_files": ("0",),
+    "--film_every": ("0", HUGE),
+    "--spread": ("0", HUGE),
+    "--ctrl_target": ("0", "-1", HUGE),
+    **dict.fromkeys(
+        ("--seq_len", "--vae_epochs", "--rnn_epochs", "--vae_batch_size", "--rnn_batch_size", "--ctrl_generations"),
+        (HUGE,),
+    ),
+    **dict.fromkeys(("--ctrl_workers", "--num_workers"), (HUGE,)),
+}
+FIELDS = {  # the settings that they become
+    **dict.fromkeys(("--vae_lr", "--rnn_lr"), "learning_rate"),
+    **dict.fromkeys(("--vae_epochs", "--rnn_epochs"), "num_epochs"),
+    **{f"--ctrl_{name}": name for name in ("pop_size", "time_limit")},
+    "--ctrl_samples": "n_samples",
+    "--ctrl_workers": "max_workers",
+    "--ctrl_target": "target_return",
+    "--ctrl_generations": "max_generations",
+    "--rnn_hidden": "hidden_size",
+    "--rnn_batch_size": "batch_size",
+    "--vae_batch_size": "train_batch_size",
+}
+
+
+class Driven(Exception):
+    """Something would be driven or trained now."""
+
+
+def flags() -> dict[str, type]:
+    parser = argparse.ArgumentParser()
+    add_training_flags(parser)
+    return {each.option_strings[0]: each.type for each in parser._actions if each.type in (int, float)}
+
+
+CASES = [(flag, value) for flag in flags() for value in ("0", "-1", "nan", HUGE)]
+
+
+@pytest.mark.parametrize(("flag", "value"), CASES)
+def test_a_number_that_cannot_work_is_refused_before_anything_is_driven(
+    flag: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def drive(*args: object, **more: object) -> None:
+        raise Driven
+
+    for stage in ("generate_rollouts", "train_convae", "train_mdn_rnn", "train_controller"):
+        monkeypatch.setattr(pipeline, stage, drive)
+    if value in WORKS.get(flag, ()):
+        with pytest.raises(Driven):
+            cli.main(train(f"{flag}={value}"))
+        return
+    try:
+        assert cli.main(train(f"{flag}={value}")) == 2
+    except SystemExit as refused:  # argparse's own: no number at all
+        assert value == "nan" and refused.code == 2
+    told = capsys.readouterr().err
+    assert any(word in told for word in (flag[2:], FIELDS.get(flag, flag))), told
+    assert "Traceback" not in told and told.count("error: ") == 1
+    assert snapshot() == {} and not Path("data").exists()
