@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
+from world_models.envs.env_kwargs import add_env_kwargs
 from world_models.report.watch import Watch, add_watch_flags, watch
 from world_models.rollout.driver import BACKENDS
 from world_models.training.arguments import add_training_flags, resolve
@@ -30,7 +31,7 @@ def _collect(args: argparse.Namespace) -> None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     require_run(args.logdir)
-    recipe = run_recipe(args.logdir, args.env, args.backend, time_limit=args.time_limit)
+    recipe = run_recipe(args.logdir, args.env, args.backend, args.time_limit, args.env_kwargs)
     score = evaluate_recipe(recipe, args.episodes, args.seed, args.workers, display=not args.json)
     if args.json:
         print(json.dumps({"logdir": args.logdir, **score}))
@@ -42,12 +43,14 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    print(report_run(args.logdir, args.data_dir, args.out, seed=args.seed, video=args.video))
+    print(
+        report_run(args.logdir, args.data_dir, args.out, seed=args.seed, video=args.video, env_kwargs=args.env_kwargs)
+    )
 
 
 def _watch(args: argparse.Namespace) -> None:
     require_run(args.logdir)
-    recipe = run_recipe(args.logdir, args.env, args.backend, time_limit=args.time_limit)
+    recipe = run_recipe(args.logdir, args.env, args.backend, args.time_limit, args.env_kwargs)
     watch(Watch(recipe, args.seed, args.temperature, args.dream_steps, args.out))
 
 
@@ -89,6 +92,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     add("--backend", choices=BACKENDS, default="gymnasium", help="reported scores are Gymnasium's")
     add("--env", metavar="ID", help="another environment than the controller's")
+    add_env_kwargs(parser, "what that is made with (the controller's)")
     add("--time_limit", type=int, help="steps of an episode at most (the environment's; 1000)")
     add("--workers", type=int, help="processes (one a core)")
     add("--json", action="store_true", help="one line of JSON with every return, seeds and versions")

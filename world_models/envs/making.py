@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import load_env_creator
 
-from world_models.envs.env_kwargs import check_taken, named, parse_env_kwargs
+from world_models.envs.env_kwargs import check_taken, named
 from world_models.envs.failures import raised
 from world_models.errors import ActionSpaceError, EnvironmentFailure, MissingDependencyError, WorldModelsError
 
@@ -44,7 +44,7 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any], make: Callable[..., Any
         ActionSpaceError: it can give no pictures.
         EnvironmentFailure: its constructor raised something; that is chained.
     """
-    wanted = {"render_mode": "rgb_array", **parse_env_kwargs(env_kwargs)}
+    wanted = {"render_mode": "rgb_array", **env_kwargs}
     try:
         creator = creator_of(env_id)
         if make is gymnasium.make:

@@ -12,7 +12,6 @@ from world_models.envs.failures import raised
 from world_models.envs.known_modules import how_to_name
 from world_models.errors import EnvironmentNameError
 
-
 _OF_A_MODULE = "One that a module registers is written module:id."
 
 

@@ -90,7 +90,7 @@ def env_spec(env_name: str, env_kwargs: Mapping[str, Any] | None = None) -> EnvS
     return variant_row(env_id, env_kwargs or {}, _KNOWN) or replace(row or EnvSpec(env_id), envpool=False)
 
 
-def make_gym(env_name: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+def make_gym(env_name: str, /, **kwargs: Any) -> gymnasium.Env[Any, Any]:
     """`gymnasium.make` by id or alias, ready to give rgb pictures.
 
     Raises:

@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.datasets.dream_starts import load_starts, starts_path
+from world_models.envs.env_kwargs import named
 from world_models.envs.mirrored import check_mirror
+from world_models.envs.probe import check_environment
 from world_models.envs.registry import canonical_id, env_spec
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.parameters import PlainSpace, Space, space_from_state_dict
@@ -86,15 +88,26 @@ class EvolutionBasis:
             )
         for phase in self.settings.phases:
             if phase.mirrored:
-                check_mirror(env_spec(self.env_id))
+                check_mirror(env_spec(self.env_id, self.settings.env_kwargs))
             if max(phase.late, default=0) >= self.config.action_size:
                 raise ConfigError(
                     f"phases has late={list(phase.late)}: C has {self.config.action_size} actions, places 0 to "
                     f"{self.config.action_size - 1}."
                 )
 
+    def _check_environment(self, backend: str) -> None:
+        """Raises WorldModelsError where the environment cannot be driven, or not by C."""
+        found = check_environment(self.env_id, self.settings.env_kwargs, backend)
+        if found.action_size != self.config.action_size:
+            raise CheckpointError(
+                f"action_size={self.config.action_size} in the controller's config, "
+                f"{named(self.env_id, self.settings.env_kwargs)} has {found.action_size}: name the environment that "
+                "M's data are of (env_name, env_kwargs)."
+            )
+
     def _make_recipe(self) -> Recipe | DreamRecipe:
-        backend = choose_backend(self.env_id, self.settings.backend)
+        backend = choose_backend(self.env_id, self.settings.backend, self.settings.env_kwargs)
+        self._check_environment(backend)
         return Recipe(
             env_name=self.env_id,
             backend=backend,
@@ -107,6 +120,7 @@ class EvolutionBasis:
             use_hidden=self.settings.use_hidden,
             use_cell=self.settings.use_cell,
             bias=self.settings.bias,
+            env_kwargs=self.settings.env_kwargs,
         )
 
     def _dream_recipe(self, rules: DreamRules, lanes: int) -> DreamRecipe:
@@ -122,6 +136,7 @@ class EvolutionBasis:
             use_hidden=s.use_hidden,
             use_cell=s.use_cell,
             bias=s.bias,
+            env_kwargs=s.env_kwargs,
         )
 
     def _make_space(self) -> Space:
@@ -151,9 +166,10 @@ class EvolutionBasis:
         saved = run_dir.load_checkpoint(self.checkpoint_path)
         if "search" not in saved:
             raise CheckpointError(f"{self.checkpoint_path} holds no evolution: move it away, or use --noreload.")
-        if saved["env_name"] != self.env_id:
+        mine, theirs = (self.env_id, self.settings.env_kwargs), (saved["env_name"], saved.get("env_kwargs", {}))
+        if mine != theirs:
             raise CheckpointError(
-                f"{self.checkpoint_path} was evolved on {saved['env_name']}, and env_name is {self.env_id}: "
+                f"{self.checkpoint_path} was evolved on {named(*theirs)}, and the environment is {named(*mine)}: "
                 "name another logdir, or start anew with --noreload."
             )
         self._check_origin(saved)
@@ -181,6 +197,7 @@ class EvolutionBasis:
             **self.template.settings,
             "trained_in": self.trained_in,
             "env_name": self.env_id,
+            "env_kwargs": dict(self.settings.env_kwargs),
             "backend": self.recipe.backend,
             "sample_latents": self.settings.sample_latents,
             "generation": self.state.generation,
