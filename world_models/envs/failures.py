@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sysconfig
 import traceback
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import gymnasium
 
-_PACKAGES = tuple(str(Path(str(place)).parent) for place in (gymnasium.__file__, Path(__file__).parent))
+_FILES = (str(gymnasium.__file__), Path(__file__).parent, str(importlib.__file__))
+_PACKAGES = tuple(str(Path(place).parent) for place in _FILES)
 _LIBRARIES = tuple(dict.fromkeys(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")))
 _LONGEST = 300
 

@@ -44,6 +44,7 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any], make: Callable[..., Any
         ActionSpaceError: it can give no pictures.
         EnvironmentFailure: its constructor raised something; that is chained.
     """
+    creator: Callable[..., Any] | None = None
     wanted = {"render_mode": "rgb_array", **env_kwargs}
     try:
         creator = creator_of(env_id)
@@ -57,12 +58,23 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any], make: Callable[..., Any
     except gymnasium.error.DependencyNotInstalled as error:
         raise MissingDependencyError(f"{env_id} needs a package that is not installed: {error}") from error
     except ModuleNotFoundError as error:
+        if creator is None and (absent := _absent(env_id, error)):
+            raise EnvironmentFailure(
+                f"{env_id} is registered for {absent}, and there is no module named {error.name!r}: install its "
+                "package, put the folder that it lies in in PYTHONPATH, or mend the entry_point."
+            ) from error
         raise MissingDependencyError(
             f"{env_id} needs the module {error.name!r}, which is not installed: {raised(error)}; install its package, "
             "or put its folder in PYTHONPATH."
         ) from error
     except (Exception, SystemExit) as error:
-        if _refuses_rgb_array(creator_of(env_id)):
+        if creator is None:
+            entry = gymnasium.spec(plain_id(env_id)).entry_point
+            raise EnvironmentFailure(
+                f"{env_id} is registered for {entry}, which cannot be loaded: {raised(error)}; mend the "
+                "entry_point, or its module."
+            ) from error
+        if _refuses_rgb_array(creator):
             return _without_render_mode(env_id, env_kwargs, error)
         raise cannot_be_made(env_id, env_kwargs, error) from error
 
@@ -73,6 +85,12 @@ def cannot_be_made(env_id: str, env_kwargs: Mapping[str, Any], error: BaseExcept
     return EnvironmentFailure(
         f"{named(env_id, env_kwargs)} cannot be made, its constructor raised {raised(error)}: mend it there{mend}."
     )
+
+
+def _absent(env_id: str, error: ModuleNotFoundError) -> str:
+    """The entry point whose own module it is that was not found; "" where that needs another one."""
+    entry = str(gymnasium.spec(plain_id(env_id)).entry_point)
+    return entry if error.name and f"{entry.partition(':')[0]}.".startswith(f"{error.name}.") else ""
 
 
 def _takes_render_mode(creator: Callable[..., Any]) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import re
 
 import gymnasium
 
 from world_models.envs.failures import raised
 from world_models.envs.known_modules import how_to_name
 from world_models.errors import EnvironmentNameError
-
-_OF_A_MODULE = "One that a module registers is written module:id."
 
 
 def check_known(env_name: str, env_id: str) -> None:
@@ -29,8 +28,11 @@ def check_known(env_name: str, env_id: str) -> None:
     except (gymnasium.error.Error, ValueError) as error:
         if not module and (known := how_to_name(plain)):
             raise EnvironmentNameError(f"Environment {env_name!r} is not one of Gymnasium's own: {known}.") from None
-        told = f"{str(error).rstrip('.?')}. {_hint(module, plain)}"
-        raise EnvironmentNameError(f"Environment {env_name!r} does not exist: {told}") from None
+        # Gymnasium's own suggestion has no version, ours has.
+        reason = re.sub(r" Did you mean: \S+\?", "", str(error)).rstrip(".?")
+        strange = isinstance(error, gymnasium.error.NameNotFound | gymnasium.error.NamespaceNotFound)
+        hint = _of_module(module, plain) if module else _of_all(plain, strange)
+        raise EnvironmentNameError(f"Environment {env_name!r} does not exist: {reason}{hint}.") from None
 
 
 def _import(module: str, env_name: str) -> None:
@@ -61,17 +63,24 @@ def _no_module(module: str, env_name: str) -> str:
     return f"Environment {env_name!r} does not exist: there is no module named {module!r}; {mend}."
 
 
-def _hint(module: str, plain: str) -> str:
-    """What to write in its place: of the module's own ids, of a known package's, or the nearest of all."""
-    if module:
-        own = [spec.id for spec in gymnasium.registry.values() if _comes_from(spec, module)]
-        if own and not difflib.get_close_matches(plain, own, n=1, cutoff=0.4):
-            return f"The module {module} registers {', '.join(sorted(own)[:8])}."
+def _of_module(module: str, plain: str) -> str:
+    """What the module registers in its place."""
+    own = sorted(spec.id for spec in gymnasium.registry.values() if _comes_from(spec, module))
+    near = difflib.get_close_matches(plain, own or list(gymnasium.registry), n=1, cutoff=0.4 if own else 0.7)
+    if near:
+        return f"; the nearest id is {near[0]!r}"
+    if own:
+        return f"; the module {module} registers {', '.join(own[:8])}{' and others' if len(own) > 8 else ''}"
+    return f"; the module {module} was imported and registers no environment: call gymnasium.register in it"
+
+
+def _of_all(plain: str, strange: bool) -> str:
+    """The nearest id, and for one that Gymnasium has never heard of how a module's id is written."""
     near = difflib.get_close_matches(plain, list(gymnasium.registry), n=1, cutoff=0.4)
-    hint = f"The nearest id is {near[0]!r}." if near else ""
-    if module:
-        return hint or f"The module {module} was imported and registers no environment: see its gymnasium.register."
-    return f"{hint[:-1]}; one that a module registers is written module:id." if hint else _OF_A_MODULE
+    hints = [f"the nearest id is {near[0]!r}"] if near else []
+    if strange or not near:
+        hints.append("one that a module registers is written module:id")
+    return "".join(f"; {hint}" for hint in hints)
 
 
 def _comes_from(spec: gymnasium.envs.registration.EnvSpec, module: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from collections.abc import Collection, Mapping
@@ -107,6 +108,8 @@ def generate_rollouts(
             executor.run(jobs, told)
     finally:
         executor.close()
+        with contextlib.suppress(OSError):
+            Path(data_dir).rmdir()  # where nothing could be driven it is empty
     return [Path(path) for path in paths.values()]
 
 

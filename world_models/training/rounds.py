@@ -14,6 +14,7 @@ from world_models.datasets.dream_starts import starts_path
 from world_models.training.arguments import resolve
 from world_models.training.pipeline import Pipeline
 from world_models.training.preflight import check_at_least
+from world_models.training.summary import write_json
 from world_models.utils.run_dir import STAGES, best_path, log_path, read_jsonl, stage_dir
 from world_models.utils.run_settings import FILE_NAME
 from world_models.utils.tracking import EVENTS
