@@ -1,4 +1,4 @@
-"""The `world-models` command: run | collect | train | evaluate | dream | report | export | watch."""
+"""The `world-models` command: run | collect | train | evaluate | dream | report | export | watch | doctor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from world_models.envs.env_kwargs import add_env_kwargs
 from world_models.report.watch import Watch, add_watch_flags, watch
 from world_models.rollout.driver import BACKENDS
 from world_models.training.arguments import add_training_flags, resolve
+from world_models.training.doctor.command import add_doctor_flags
 from world_models.training.dream_flags import add_dream_command
 from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
 from world_models.training.pack import pack_run
@@ -74,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(work=_report)
     export = commands.add_parser("export", help="ONNX graphs, the page to dream in, or a run to pass on")
     add_export(export, run_recipe, pack_run)
+    add_doctor_flags(
+        commands.add_parser("doctor", help="try an environment, look at data and at a run, say what is wrong")
+    )
     watching = commands.add_parser("watch", help="see the trained agent drive, and what V sees and M dreams")
     add_watch_flags(watching, EVALUATION_SEED)
     watching.set_defaults(work=_watch)

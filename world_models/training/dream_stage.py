@@ -12,9 +12,10 @@ import numpy as np
 
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.dream_starts import load_starts, starts_path
+from world_models.envs.env_kwargs import named
 from world_models.envs.of_run import chosen_environment, environment_of_controller
 from world_models.envs.registry import env_spec
-from world_models.errors import ConfigError, DataError
+from world_models.errors import CheckpointError, ConfigError, DataError
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.dream_rules import DreamRules
@@ -93,13 +94,18 @@ def evaluate_dream(
         if value < least:
             raise ConfigError(f"{name}={value!r} cannot work: give a whole number of at least {least}.")
     started = time.monotonic()
-    _, facts = load_controller(logdir)
+    controller, facts = load_controller(logdir)
     if facts.get("env_name"):
         name, made_with = environment_of_controller(logdir, facts, env_name, env_kwargs)
     else:
         name, made_with = environment_of(logdir, env_name, env_kwargs)
     spec = env_spec(name, made_with)
-    environment_actions(spec.env_id, made_with)  # one that cannot be made is refused before there are workers
+    actions = environment_actions(spec.env_id, made_with).size  # refused before there are workers
+    if actions != controller.action_size:
+        raise CheckpointError(
+            f"C in {logdir} gives {controller.action_size} actions, {named(spec.env_id, made_with)} has {actions}: "
+            "name the environment that it was trained for (--env, --env_kwargs)."
+        )
     limit = time_limit or spec.max_steps
     lanes = min(num_lanes, -(-episodes // (workers or cpu_count())))
     recipe = DreamRecipe(spec.env_id, str(logdir), rules, lanes, time_limit=limit, trained=True, env_kwargs=made_with)
