@@ -73,7 +73,7 @@ def examine(env_name: str | None, env_kwargs: dict[str, Any] | None, args: argpa
     probe: Probe | None = None
     if name is not None:
         out = None if args.out is None else Path(args.out)
-        probe = look_at_environment(found, name, made_with, args.steps, out)
+        probe = look_at_environment(found, name, made_with, args.steps, out, args.seq_len)
     else:
         found.note("which", "neither --env nor the files name one: it is not looked at.")
     own_name = name if probe is None else canonical_id(probe.env_id)

@@ -12,7 +12,6 @@ from world_models.errors import DataError
 from world_models.training.doctor.findings import Findings
 
 _MOST = 2000  # files that are looked at; of more, so many at even distances
-_NAMED = 3
 
 
 def look_at_data(found: Findings, data_dir: Path, action_size: int | None, seq_len: int, env_name: str | None) -> int:
@@ -77,9 +76,8 @@ def _look_at_broken(found: Findings, count: int, looked_at: int, broken: list[st
     if not broken:
         found.ok("rollouts", f"{count:,} files{some}, every one can be read")
         return
-    found.problem("rollouts", f"{len(broken):,} of {looked_at:,} files cannot be used; the first of them:")
-    for text in broken[:_NAMED]:
-        found.problem("file", " ".join(text.split()))
+    first = " ".join(broken[0].split())
+    found.problem("rollouts", f"{len(broken):,} of {count:,} files{some} cannot be used; the first is {first}")
 
 
 def _look_at_lengths(found: Findings, lengths: list[int], seq_len: int, ends: int) -> None:

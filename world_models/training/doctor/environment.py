@@ -29,7 +29,7 @@ _PALE = 4.0  # a change of less than this, of 255, in the pixel that changes mos
 
 
 def look_at_environment(
-    found: Findings, env_name: str, env_kwargs: dict[str, Any], steps: int, out: Path | None
+    found: Findings, env_name: str, env_kwargs: dict[str, Any], steps: int, out: Path | None, seq_len: int
 ) -> Probe | None:
     """All that some hundred steps tell; None where it cannot be driven.
 
@@ -37,19 +37,23 @@ def look_at_environment(
         found: Where it is told.
         env_name, env_kwargs: What to make.
         steps: To drive at most.
+        seq_len: Of M's sequences.
         out: A PNG file for a sheet of its pictures; None: nothing is written.
     """
     found.part = f"Environment {named(env_name, env_kwargs)}"
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        probe = _look(found, env_name, env_kwargs, steps, out)
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)  # Gymnasium's own, and those of the environment
+        probe = _look(found, env_name, env_kwargs, steps, out, seq_len)
     for text in dict.fromkeys(_plain(str(each.message)) for each in caught):
         if "render_mode='rgb_array'" not in text or probe is None:
             found.note("warning", text)
     return probe
 
 
-def _look(found: Findings, env_name: str, env_kwargs: dict[str, Any], steps: int, out: Path | None) -> Probe | None:
+def _look(
+    found: Findings, env_name: str, env_kwargs: dict[str, Any], steps: int, out: Path | None, seq_len: int
+) -> Probe | None:
     driven: Probe | None = None
     with found.looking("made"):
         probe = check_environment(env_name, env_kwargs)
@@ -60,7 +64,7 @@ def _look(found: Findings, env_name: str, env_kwargs: dict[str, Any], steps: int
             first = drive(lanes, env_kwargs, _SEED, held_actions(lanes, steps, _SEED))
             _look_at_pictures(found, first, lanes)
             _look_at_rewards(found, first)
-            _look_at_end(found, first, probe)
+            _look_at_end(found, first, probe, seq_len)
             _look_at_chance(found, lanes, env_kwargs, first)
             _look_at_speed(found, first, backend, probe)
         if out is not None:
@@ -112,7 +116,8 @@ def _look_at_pictures(found: Findings, told: Drive, lanes: GymLanes) -> None:
 
 def _look_at_rewards(found: Findings, told: Drive) -> None:
     rewards = np.array(told.rewards)
-    text = f"{rewards.min():g} to {rewards.max():g}, {np.count_nonzero(rewards)} of {len(rewards)} are not 0"
+    span = f"{rewards.min():g} to {rewards.max():g}" if np.ptp(rewards) else f"all {rewards[0]:g}"
+    text = f"{span}, {np.count_nonzero(rewards)} of {len(rewards)} are not 0"
     if not rewards.any():
         found.note(
             "rewards", f"{text}: random driving earns nothing in {len(rewards)} steps, so C has little to go by."
@@ -121,14 +126,24 @@ def _look_at_rewards(found: Findings, told: Drive) -> None:
         found.ok("rewards", text)
 
 
-def _look_at_end(found: Findings, told: Drive, probe: Probe) -> None:
+def _look_at_end(found: Findings, told: Drive, probe: Probe, seq_len: int) -> None:
     limit = gymnasium.spec(plain_id(probe.env_id)).max_episode_steps
     of_its_own = f"it has a limit of {limit:,} steps" if limit else "it has no limit of its own"
+    if told.ended and len(told.rewards) <= seq_len:
+        short = f"shorter than M's sequences (--seq_len {seq_len})"
+        found.note("ends", f"{told.ended} after {len(told.rewards)} steps, {short}; {of_its_own}.")
+        return
     if told.ended:
         found.ok("ends", f"{told.ended} after {len(told.rewards)} steps; {of_its_own}")
         return
-    ours = min(limit or probe.spec.max_steps, probe.spec.max_steps)
-    found.ok("ends", f"not in {len(told.rewards)} steps; {of_its_own}, and is cut after {ours:,}")
+    cut = f", and is cut after {_limit(probe):,}" if _limit(probe) != limit else ""
+    found.ok("ends", f"not in {len(told.rewards)} steps; {of_its_own}{cut}")
+
+
+def _limit(probe: Probe) -> int:
+    """Steps of an episode at most: the environment's own limit or ours."""
+    own = gymnasium.spec(plain_id(probe.env_id)).max_episode_steps
+    return min(own or probe.spec.max_steps, probe.spec.max_steps)
 
 
 def _look_at_chance(found: Findings, lanes: GymLanes, env_kwargs: dict[str, Any], first: Drive) -> None:
@@ -150,9 +165,10 @@ def _look_at_chance(found: Findings, lanes: GymLanes, env_kwargs: dict[str, Any]
 
 def _look_at_speed(found: Findings, told: Drive, backend: str, probe: Probe) -> None:
     speed = len(told.rewards) / max(told.seconds, 1e-9)
-    hours = 1000 * probe.spec.max_steps / speed / cpu_count() / 3600
-    shown = f"{hours:.1f} hours" if hours >= 1 else f"{max(1, round(hours * 60))} minutes"
-    most = f"1,000 rollouts of {probe.spec.max_steps:,} steps take about {shown} on {cpu_count()} cores"
+    limit = _limit(probe)
+    hours = 1000 * limit / speed / cpu_count() / 3600
+    shown = f"{hours:.1f} hours" if hours >= 1 else f"{round(hours * 60)} minutes" if hours > 1 / 40 else "a minute"
+    most = f"1,000 rollouts of {limit:,} steps take about {shown} on {cpu_count()} cores"
     found.ok("speed", f"{speed:,.0f} steps a second in one process (backend {backend}); {most}")
 
 
