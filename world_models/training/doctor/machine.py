@@ -37,7 +37,7 @@ def look_at_machine(found: Findings) -> None:
         device = resolve_device("auto")
         name = torch.cuda.get_device_name() if device.type == "cuda" else "no GPU that PyTorch knows"
         found.ok("device", f"{device} ({name})")
-        found.ok("number format", f"{fast_precision(device)} is the faster one here")
+        found.ok("number format", f'{fast_precision(device)}, which is what "auto" means here')
 
 
 def look_at_folder(found: Findings, name: str, folder: Path, rows: int | None) -> None:
