@@ -31,7 +31,7 @@ from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.models.mdrnn import MDRNN
 from world_models.training.dream_stage import refuse_another
 from world_models.training.evaluation import evaluate_recipe, run_recipe
-from world_models.training.pipeline import write_json
+from world_models.training.summary import write_json
 from world_models.training.train_controller import ControllerResult, train_controller
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.utils.scores import json_object

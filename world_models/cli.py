@@ -1,4 +1,4 @@
-"""The `world-models` command: run | collect | train | evaluate | dream | report | export | watch."""
+"""The `world-models` command: run | collect | train | evaluate | dream | report | export | watch | doctor."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import json
 from collections.abc import Sequence
 
+from world_models.envs.env_kwargs import add_env_kwargs
 from world_models.report.watch import Watch, add_watch_flags, watch
 from world_models.rollout.driver import BACKENDS
 from world_models.training.arguments import add_training_flags, resolve
+from world_models.training.doctor.command import add_doctor_flags
 from world_models.training.dream_flags import add_dream_command
 from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
 from world_models.training.pack import pack_run
@@ -30,7 +32,7 @@ def _collect(args: argparse.Namespace) -> None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     require_run(args.logdir)
-    recipe = run_recipe(args.logdir, args.env, args.backend, time_limit=args.time_limit)
+    recipe = run_recipe(args.logdir, args.env, args.backend, args.time_limit, args.env_kwargs)
     score = evaluate_recipe(recipe, args.episodes, args.seed, args.workers, display=not args.json)
     if args.json:
         print(json.dumps({"logdir": args.logdir, **score}))
@@ -42,12 +44,14 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    print(report_run(args.logdir, args.data_dir, args.out, seed=args.seed, video=args.video))
+    print(
+        report_run(args.logdir, args.data_dir, args.out, seed=args.seed, video=args.video, env_kwargs=args.env_kwargs)
+    )
 
 
 def _watch(args: argparse.Namespace) -> None:
     require_run(args.logdir)
-    recipe = run_recipe(args.logdir, args.env, args.backend, time_limit=args.time_limit)
+    recipe = run_recipe(args.logdir, args.env, args.backend, args.time_limit, args.env_kwargs)
     watch(Watch(recipe, args.seed, args.temperature, args.dream_steps, args.out))
 
 
@@ -71,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(work=_report)
     export = commands.add_parser("export", help="ONNX graphs, the page to dream in, or a run to pass on")
     add_export(export, run_recipe, pack_run)
+    add_doctor_flags(
+        commands.add_parser("doctor", help="try an environment, look at data and at a run, say what is wrong")
+    )
     watching = commands.add_parser("watch", help="see the trained agent drive, and what V sees and M dreams")
     add_watch_flags(watching, EVALUATION_SEED)
     watching.set_defaults(work=_watch)
@@ -89,6 +96,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     add("--backend", choices=BACKENDS, default="gymnasium", help="reported scores are Gymnasium's")
     add("--env", metavar="ID", help="another environment than the controller's")
+    add_env_kwargs(parser, "what that is made with (the controller's)")
     add("--time_limit", type=int, help="steps of an episode at most (the environment's; 1000)")
     add("--workers", type=int, help="processes (one a core)")
     add("--json", action="store_true", help="one line of JSON with every return, seeds and versions")

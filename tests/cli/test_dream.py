@@ -116,7 +116,7 @@ def test_training_m_leaves_starts_beside_it():
         (("--temperature", "0"), ("temperature=0.0", "above 0")),
         (("--temperature", "-1"), ("temperature=-1.0",)),
         (("--terminal", "threshold"), ("no terminal head", "terminal='never'")),
-        (("--env", "Pendulum-v1"), ("trained with 2 actions", "Pendulum-v1 has 1")),
+        (("--env", "Pendulum-v1"), ("in run", "2 actions", "Pendulum-v1 has 1")),
         (("--reward_limit", "-2"), ("reward_limit=-2.0",)),
         (("--threshold", "2"), ("threshold=2.0",)),
     ],

@@ -12,7 +12,7 @@ from world_models import cli, notices
 from world_models.datasets.rollout_files import read_rollout
 
 REFUSED = {
-    NAN: "OddNan-v0: its rendering is float64 with NaN or infinity in it; give finite numbers (lane 0, seed ",
+    NAN: "OddNan-v0: its rendering is float64 with NaN or infinity in it; give finite numbers",
     TWO: "OddTwo-v0: its rendering is no picture, but uint8 of shape (40, 48, 2); give uint8 pictures (H, W, 3)",
     LATE: "with values in [9, 9] where [0, 1] is declared or was seen before",
     OLD_RESET: "OldReset-v0.reset() does not keep to Gymnasium's API (ndarray came, no tuple): reset(seed=None, ",

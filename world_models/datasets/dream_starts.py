@@ -43,6 +43,7 @@ class DreamStarts:
         low, high: (Z,) float32, the range of the latents that M was trained on.
         fingerprint: Of the V that saw them (`vae_fingerprint`).
         env_name: The environment's id; "" where it is not known.
+        env_kwargs: What it was made with, as JSON; "" for nothing.
     """
 
     first_mu: FloatArray
@@ -54,6 +55,7 @@ class DreamStarts:
     high: FloatArray
     fingerprint: str
     env_name: str = ""
+    env_kwargs: str = ""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -69,7 +71,7 @@ def starts_path(logdir: str | Path) -> Path:
     return Path(logdir) / "mdrnn" / "starts.npz"
 
 
-def make_starts(latents: Latents, env_name: str = "", seed: int = 0) -> DreamStarts:
+def make_starts(latents: Latents, env_name: str = "", seed: int = 0, env_kwargs: str = "") -> DreamStarts:
     """Beginnings drawn from latents: up to 1024 first frames, and up to 256 sequences of 32 rows.
 
     Episodes are chosen at even distances, sequences at random places anywhere in all episodes. Where most episodes
@@ -90,6 +92,7 @@ def make_starts(latents: Latents, env_name: str = "", seed: int = 0) -> DreamSta
         high=high,
         fingerprint=latents.fingerprint,
         env_name=env_name,
+        env_kwargs=env_kwargs,
     )
 
 
@@ -122,7 +125,7 @@ def save_starts(path: str | Path, starts: DreamStarts) -> None:
         DataError: the file cannot be written.
     """
     arrays = {name: getattr(starts, name) for name in _DIMENSIONS}
-    facts = {name: np.asarray(getattr(starts, name)) for name in ("fingerprint", "env_name")}
+    facts = {name: np.asarray(getattr(starts, name)) for name in ("fingerprint", "env_name", "env_kwargs")}
     write_npz(Path(path), arrays | facts, compress=True)
 
 
@@ -136,8 +139,10 @@ def load_starts(path: str | Path) -> DreamStarts:
     with open_npz(path, _MEND) as archive:
         arrays = {name: read_array(archive, name) for name in _DIMENSIONS}
         fingerprint, env_name = (str(read_array(archive, name)) for name in ("fingerprint", "env_name"))
+        has_kwargs = "env_kwargs" in archive.names  # files from before there were any have none
+        env_kwargs = str(read_array(archive, "env_kwargs")) if has_kwargs else ""
     try:
-        return DreamStarts(**arrays, fingerprint=fingerprint, env_name=env_name)
+        return DreamStarts(**arrays, fingerprint=fingerprint, env_name=env_name, env_kwargs=env_kwargs)
     except DataError as error:
         raise DataError(f"{path}: {error}; {_MEND}") from error
 

@@ -5,6 +5,7 @@ For learners that want one environment; thousands of dreams at once are `models.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from world_models.datasets.dream_starts import load_starts, starts_path
+from world_models.envs.env_kwargs import parse_env_kwargs
 from world_models.envs.registry import env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.dream import load_dream
@@ -42,7 +44,7 @@ class DreamEnv(gymnasium.Env[Observation, Any]):
         max_steps: After which an episode is truncated; by default the real environment's limit.
         observation: "state": [z, h] float32 (Z + R,), what C sees; "latent": z (Z,); "frame": V's picture of z,
             uint8 (64, 64, 3).
-        env_name: The real environment; by default what the starts say.
+        env_name, env_kwargs: The real environment, and what it is made with; by default what the starts say.
         render_mode: "rgb_array" or None: V's picture, uint8 (64, 64, 3).
         device: Of M and V.
 
@@ -68,6 +70,7 @@ class DreamEnv(gymnasium.Env[Observation, Any]):
         max_steps: int | None = None,
         observation: str = "state",
         env_name: str | None = None,
+        env_kwargs: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
         device: str = "cpu",
     ) -> None:
@@ -89,7 +92,7 @@ class DreamEnv(gymnasium.Env[Observation, Any]):
         )
         self.render_mode, self.observation = render_mode, observation
         self._dream = load_dream(logdir, rules, block=1, device=device)
-        self._take_environment(logdir, env_name, max_steps)
+        self._take_environment(logdir, env_name, env_kwargs, max_steps)
         sees = observation == "frame" or render_mode is not None
         self._vae = load_vae(logdir, device) if sees else None
         if self._vae is not None and self._vae.latent_size != self._dream.latents:
@@ -100,12 +103,18 @@ class DreamEnv(gymnasium.Env[Observation, Any]):
         self.observation_space = self._observation_space()
         self._steps = -1  # no episode yet
 
-    def _take_environment(self, logdir: str | Path, env_name: str | None, max_steps: int | None) -> None:
-        name = env_name or load_starts(starts_path(logdir)).env_name
+    def _take_environment(
+        self, logdir: str | Path, env_name: str | None, env_kwargs: Mapping[str, Any] | None, max_steps: int | None
+    ) -> None:
+        starts = load_starts(starts_path(logdir))
+        name = env_name or starts.env_name
+        made_with = parse_env_kwargs(
+            starts.env_kwargs if env_kwargs is None and name == starts.env_name else env_kwargs
+        )
         if not name:
             raise ConfigError(f"{starts_path(logdir)} does not say its environment: give env_name.")
-        spec = env_spec(name)
-        env = make_gym(name)
+        spec = env_spec(name, made_with)
+        env = make_gym(name, **made_with)
         self._actions = spec.adapter(env.action_space)
         self.action_space = env.action_space
         env.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import gymnasium
@@ -23,6 +23,12 @@ from world_models.types import FRAME_SIZE, FloatArray, IntArray, Step, UInt8Arra
 def native_frame(env: gymnasium.Env[Any, Any], observation: Any) -> UInt8Array:
     """The picture (H, W, 3) uint8 of an environment now; for more than one, keep its `PictureReader`."""
     return PictureReader(env).read(observation)
+
+
+def _own_kwargs(spec: gymnasium.envs.registration.EnvSpec) -> dict[str, Any]:
+    """What an environment was made with, beside the way that it draws and what it is registered with."""
+    registered = gymnasium.registry[spec.id].kwargs
+    return {k: v for k, v in spec.kwargs.items() if k != "render_mode" and (k not in registered or registered[k] != v)}
 
 
 class GymImageEnv(gymnasium.Wrapper[UInt8Array, Any, Any, Any]):
@@ -57,7 +63,9 @@ class GymImageEnv(gymnasium.Wrapper[UInt8Array, Any, Any, Any]):
         env = make_gym(env) if isinstance(env, str) else env
         super().__init__(env)
         known = env.spec is not None and env.spec.id in gymnasium.registry
-        table = env_spec(env.spec.id) if known and env.spec is not None else EnvSpec("unregistered")
+        table = (
+            env_spec(env.spec.id, _own_kwargs(env.spec)) if known and env.spec is not None else EnvSpec("unregistered")
+        )
         self.rows = rows if rows is not None else table.rows
         self.adapter = table.adapter(env.action_space)
         self.raw = raw
@@ -130,9 +138,17 @@ class GymLanes:
     """
 
     def __init__(
-        self, env_name: str, num_lanes: int = 1, *, draw: bool = True, redrawn: bool = False, **make_kwargs: Any
+        self,
+        env_name: str,
+        num_lanes: int = 1,
+        *,
+        draw: bool = True,
+        redrawn: bool = False,
+        env_kwargs: Mapping[str, Any] | None = None,
+        **make_kwargs: Any,
     ) -> None:
-        self.spec = env_spec(env_name)
+        make_kwargs |= env_kwargs or {}
+        self.spec = env_spec(env_name, make_kwargs)
         self.backend = "redrawn" if redrawn else "gymnasium"
         if redrawn and not self.spec.redraw:
             raise ConfigError(f"{self.spec.env_id} has no faster drawing: use --backend gymnasium.")

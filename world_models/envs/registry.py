@@ -2,59 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-from world_models.envs.actions import ActionAdapter
 from world_models.envs.car_racing_view import CarRacingView
+from world_models.envs.env_spec import EnvSpec
+from world_models.envs.making import make_env
+from world_models.envs.naming import check_known
+from world_models.envs.variants import variant_row
 from world_models.envs.vizdoom_env import LEFT_STAY_RIGHT, MAX_TICS, TAKE_COVER, make_take_cover
 from world_models.envs.vizdoom_env import register as register_vizdoom
-from world_models.errors import EnvironmentNameError, MissingDependencyError
 from world_models.notices import say_once
+
+__all__ = ["ALIASES", "SHORT_NAMES", "EnvSpec", "canonical_id", "env_spec", "make_gym"]
 
 _LOG = logging.getLogger(__name__)
 
 ALIASES = {"CarRacing-v2": "CarRacing-v3"}
 SHORT_NAMES = {"TakeCover": TAKE_COVER}
-
-
-@dataclass(frozen=True)
-class EnvSpec:
-    """What the project knows of one environment beyond Gymnasium's own registry.
-
-    `rows` is how many pixel rows of a native frame are kept (None: all); `squash` names how C's outputs
-    become actions; `drift` is what the correlated-noise policy's walk returns to, one number an action
-    in half ranges about the action's middle; `hopeless` is after how many steps without a positive
-    reward an episode may be given up while learning (None: never); `envpool` says that EnvPool has it;
-    `stop_drawing` makes an environment give black frames, everything else unchanged (None: it draws only
-    when asked to, or cannot be stopped); `redraw` makes it draw nearly the same frames much faster; `mirror`
-    has the places of the actions that change their signs where left is right, if the world is alike both ways.
-    """
-
-    env_id: str
-    rows: int | None = None
-    squash: tuple[str, ...] | None = None
-    drift: tuple[float, ...] | None = None
-    hopeless: int | None = None
-    envpool: bool = False
-    stop_drawing: Callable[[gymnasium.Env[Any, Any]], None] | None = None
-    redraw: Callable[[gymnasium.Env[Any, Any]], None] | None = None
-    line: tuple[int, ...] | None = None
-    mirror: tuple[int, ...] = ()
-    max_steps: int = 1000
-    register: Callable[[], None] | None = None
-    make: Callable[..., gymnasium.Env[Any, Any]] = gymnasium.make
-
-    def adapter(self, space: gymnasium.Space[Any]) -> ActionAdapter:
-        """C's outputs as the actions of such an environment, whose action space is given."""
-        return ActionAdapter(space, self.squash, where=self.env_id, line=self.line)
 
 
 def _stop_drawing_car_racing(env: gymnasium.Env[Any, Any]) -> None:
@@ -79,6 +49,7 @@ _KNOWN = {
         stop_drawing=_stop_drawing_car_racing,
         redraw=_redraw_car_racing,
         mirror=(0,),
+        entry_point="gymnasium.envs.box2d.car_racing:CarRacing",
     ),
     TAKE_COVER: EnvSpec(
         TAKE_COVER, line=LEFT_STAY_RIGHT, max_steps=MAX_TICS, register=register_vizdoom, make=make_take_cover
@@ -102,31 +73,30 @@ def canonical_id(env_name: str) -> str:
     known = _KNOWN.get(env_id)
     if known is not None and known.register is not None:
         known.register()
-    module, _, plain_id = env_id.rpartition(":")
-    try:
-        if module:
-            importlib.import_module(module)
-        gymnasium.spec(plain_id)
-    except (gymnasium.error.Error, ImportError, ValueError) as error:
-        near = difflib.get_close_matches(plain_id, list(gymnasium.registry), n=1, cutoff=0.4)
-        hint = f" The nearest id is {near[0]!r}." if near else ""
-        reason = str(error).rstrip(".")
-        raise EnvironmentNameError(f"Environment {env_name!r} does not exist: {reason}.{hint}") from None
+    check_known(env_name, env_id)
     return env_id
 
 
-def env_spec(env_name: str) -> EnvSpec:
-    """The table's row of an environment; any other Gymnasium id gets the plain defaults."""
+def env_spec(env_name: str, env_kwargs: Mapping[str, Any] | None = None) -> EnvSpec:
+    """What holds of an environment that is made with `env_kwargs`: the table's row, or the plain defaults.
+
+    An id of its own for a known environment (registered with other arguments, or a class derived from it) has that
+    one's row, as far as it holds for it.
+    """
     env_id = canonical_id(env_name)
-    return _KNOWN.get(env_id, EnvSpec(env_id))
+    row = _KNOWN.get(env_id)
+    if row is not None and not env_kwargs:
+        return row
+    return variant_row(env_id, env_kwargs or {}, _KNOWN) or replace(row or EnvSpec(env_id), envpool=False)
 
 
-def make_gym(env_name: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
-    """`gymnasium.make` by id or alias, ready to give rgb pictures."""
-    spec = env_spec(env_name)
-    env_id = spec.env_id
-    kwargs.setdefault("render_mode", "rgb_array")
-    try:
-        return spec.make(env_id, **kwargs)
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise MissingDependencyError(f"{env_id} needs a package that is not installed: {error}") from error
+def make_gym(env_name: str, /, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+    """`gymnasium.make` by id or alias, ready to give rgb pictures.
+
+    Raises:
+        EnvironmentNameError: there is no such id.
+        WorldModelsError: it cannot be made, see `making.make_env`; one sentence, whatever its constructor raised.
+    """
+    kwargs = {name: value for name, value in kwargs.items() if (name, value) != ("render_mode", "rgb_array")}
+    spec = env_spec(env_name, kwargs)
+    return make_env(spec.env_id, kwargs, spec.make)

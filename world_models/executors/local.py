@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 
+from world_models.envs.registration import Registration, registration_of
 from world_models.errors import WorkerError, WorldModelsError
 from world_models.executors.base import AnyDriver, Executor, Job, Progressed
 from world_models.rollout.dream_driver import DreamRecipe
@@ -66,12 +67,13 @@ class ProcessExecutor:
     def __init__(self, recipe: Recipe | DreamRecipe, workers: int) -> None:
         self.workers = workers
         self._recipe = recipe
+        self._registration = registration_of(recipe.env_name)
         self._crew = [self._spawn() for _ in range(workers)]
 
     def _spawn(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, self._recipe), daemon=True)
+        process = context.Process(target=_work, args=(theirs, self._recipe, self._registration), daemon=True)
         with deaf_children():
             process.start()
         theirs.close()
@@ -161,7 +163,7 @@ class _Dispatch:
         self.todo.appendleft(job)
 
 
-def _work(pipe: Connection, recipe: Recipe | DreamRecipe) -> None:
+def _work(pipe: Connection, recipe: Recipe | DreamRecipe, registration: Registration | None = None) -> None:
     """A worker's life: build the driver at the first job, run jobs until the pipe closes or the worker is stopped.
 
     Either way the environments are closed: some are processes of their own, which would be left alone.
@@ -169,10 +171,15 @@ def _work(pipe: Connection, recipe: Recipe | DreamRecipe) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with contextlib.ExitStack() as at_the_end:
-        _run_jobs(pipe, recipe, at_the_end)
+        _run_jobs(pipe, recipe, registration, at_the_end)
 
 
-def _run_jobs(pipe: Connection, recipe: Recipe | DreamRecipe, at_the_end: contextlib.ExitStack) -> None:
+def _run_jobs(
+    pipe: Connection,
+    recipe: Recipe | DreamRecipe,
+    registration: Registration | None,
+    at_the_end: contextlib.ExitStack,
+) -> None:
     driver: AnyDriver | None = None
     while True:
         try:
@@ -181,6 +188,8 @@ def _run_jobs(pipe: Connection, recipe: Recipe | DreamRecipe, at_the_end: contex
             return
         try:
             if driver is None:
+                if registration is not None:
+                    registration.register()
                 driver = recipe.driver()
                 at_the_end.callback(driver.close)
             answer: tuple[str, object] = ("results", job.run(driver))

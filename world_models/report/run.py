@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from world_models.envs.env_kwargs import parse_env_kwargs
 from world_models.errors import CheckpointError, DataError
 from world_models.models.load import load_mdrnn, load_vae
 from world_models.models.mdrnn import MDRNN
@@ -44,6 +45,7 @@ class Run:
     rollout_file: str = ""
     frames: UInt8Array | None = None
     episode: FilmedEpisode | None = None
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_run(
@@ -85,6 +87,7 @@ def read_run(
         mdrnn=load_mdrnn(root) if "mdrnn" in trained else None,
         env_name=_env_name(facts, figures, data),
         summary=figures,
+        env_kwargs=_env_kwargs(root, trained),
         facts=facts,
         settings=read_settings(root),
         rounds=_rounds(root),
@@ -99,6 +102,12 @@ def read_run(
 def _facts(root: Path, stage: str) -> dict[str, Any]:
     stored = load_checkpoint(best_path(root, stage))
     return {name: value for name, value in stored.items() if isinstance(value, str | int | float | list | tuple)}
+
+
+def _env_kwargs(root: Path, trained: set[str]) -> dict[str, Any]:
+    """What C's environment was made with."""
+    made_with = load_checkpoint(best_path(root, "ctrl")).get("env_kwargs") if "ctrl" in trained else None
+    return parse_env_kwargs(made_with)
 
 
 def _rounds(root: Path) -> tuple[tuple[Mapping[str, Any], Log], ...]:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import torch
 
+from world_models.envs.env_kwargs import add_env_kwargs
 from world_models.errors import ConfigError
 from world_models.models.load import load_cell, load_vae
 from world_models.report.episode import frames_per_second, shown
@@ -163,5 +164,6 @@ def add_watch_flags(parser: argparse.ArgumentParser, seed: int) -> None:
     add("--temperature", type=float, default=1.0, metavar="X", help="of the dream: more is less certain (1)")
     add("--dream_steps", type=int, default=50, metavar="N", help="steps a dream goes on alone (50; 0: no dream)")
     add("--env", metavar="ID", help="another environment than the controller's")
+    add_env_kwargs(parser, "what that is made with (the controller's)")
     add("--backend", choices=BACKENDS, default="gymnasium", help="who draws (gymnasium)")
     add("--time_limit", type=int, metavar="N", help="steps of an episode at most (the environment's)")

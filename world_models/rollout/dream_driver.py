@@ -6,8 +6,9 @@ It stands beside `driver.py` and `loop.py`, which are about frames; a dream has 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,17 +45,19 @@ class DreamRecipe:
     bias: bool = True
     trained: bool = False
     backend: str = "dream"
+    env_kwargs: Mapping[str, object] = field(default_factory=dict)
 
     def driver(self) -> DreamDriver:
         """What the recipe is for."""
         return DreamDriver(self)
 
 
-def environment_actions(env_name: str) -> ActionAdapter:
+def environment_actions(env_name: str, env_kwargs: Mapping[str, Any] | None = None) -> ActionAdapter:
     """The actions of an environment; it is made for a moment."""
-    env = make_gym(env_name)
+    made_with = env_kwargs or {}
+    env = make_gym(env_name, **made_with)
     try:
-        return env_spec(env_name).adapter(env.action_space)
+        return env_spec(env_name, made_with).adapter(env.action_space)
     finally:
         env.close()
 
@@ -69,7 +72,7 @@ class DreamDriver:
     def __init__(self, recipe: DreamRecipe) -> None:
         self.recipe = recipe
         self.dream = load_dream(recipe.logdir, recipe.rules, device=recipe.device)
-        self.actions = environment_actions(recipe.env_name)
+        self.actions = environment_actions(recipe.env_name, recipe.env_kwargs)
         dream = self.dream
         if dream.actions != self.actions.size:
             raise CheckpointError(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from world_models.datasets.rollout_files import write_rollout
 from world_models.envs.actions import ActionAdapter
+from world_models.envs.env_kwargs import told
 from world_models.envs.envpool_env import EnvPoolLanes, envpool_installed
 from world_models.envs.gym_env import GymLanes
 from world_models.envs.lanes import Lanes
@@ -33,8 +34,8 @@ BACKENDS = ("auto", "redrawn", "envpool", "gymnasium")
 POLICIES = ("agent", "brownian", "uniform")
 
 
-def choose_backend(env_name: str, backend: str = "auto") -> str:
-    """What "auto" means for an environment; a named backend stays.
+def choose_backend(env_name: str, backend: str = "auto", env_kwargs: Mapping[str, object] | None = None) -> str:
+    """What "auto" means for an environment that is made with `env_kwargs`; a named backend stays.
 
     "redrawn" (Gymnasium's physics, its frames drawn faster) where the registry has such a drawing, else
     "envpool" where it is installed and has the environment, else "gymnasium".
@@ -43,9 +44,10 @@ def choose_backend(env_name: str, backend: str = "auto") -> str:
         raise ConfigError(f"backend={backend!r} is unknown: it is one of {', '.join(BACKENDS)}.")
     if backend != "auto":
         return backend
-    if env_spec(env_name).redraw:
+    spec = env_spec(env_name, env_kwargs)
+    if spec.redraw:
         return "redrawn"
-    return "envpool" if env_spec(env_name).envpool and envpool_installed() else "gymnasium"
+    return "envpool" if spec.envpool and envpool_installed() else "gymnasium"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Recipe:
     `hidden_layers`, `use_hidden`, `use_cell` and `bias` (see `Controller`), or the run's best (`trained`).
     `draw=False` spares the pictures of a policy that does not look at them, where only the returns count (not
     EnvPool's). `spread` has collecting agents driven by controllers about the run's best, see
-    `population.around`. `mirrored` has half of the episodes in the mirror, see `envs.mirrored`.
+    `population.around`. `mirrored` has half of the episodes in the mirror, see `envs.mirrored`. `env_kwargs` are what
+    the environment is made with.
     """
 
     env_name: str
@@ -86,13 +89,20 @@ class Recipe:
 
 def make_lanes(recipe: Recipe) -> Lanes:
     """The recipe's environments."""
-    backend = choose_backend(recipe.env_name, recipe.backend)
+    backend = choose_backend(recipe.env_name, recipe.backend, recipe.env_kwargs)
     lanes: Lanes
     if backend == "envpool":
+        if recipe.env_kwargs:
+            raise ConfigError(
+                f"EnvPool makes {recipe.env_name} without arguments, and env_kwargs is {told(recipe.env_kwargs)}: use "
+                "--backend auto."
+            )
         lanes = EnvPoolLanes(recipe.env_name, recipe.num_lanes, recipe.threads)
     else:
         redrawn = backend == "redrawn"
-        lanes = GymLanes(recipe.env_name, recipe.num_lanes, draw=recipe.draw, redrawn=redrawn, **recipe.env_kwargs)
+        lanes = GymLanes(
+            recipe.env_name, recipe.num_lanes, draw=recipe.draw, redrawn=redrawn, env_kwargs=recipe.env_kwargs
+        )
     return MirroredLanes(lanes) if recipe.mirrored else lanes
 
 
@@ -139,7 +149,8 @@ class Driver:
         horizon = self.recipe.time_limit
         if self.agent is not None:
             return AgentPolicy(self.agent, candidates, horizon=horizon)
-        return NoisePolicy(self.lanes.actions, horizon, self.recipe.policy, self.lanes.spec.drift)
+        drift = self.lanes.spec.drift_of(self.lanes.actions)
+        return NoisePolicy(self.lanes.actions, horizon, self.recipe.policy, drift)
 
     def evaluate(
         self,
@@ -203,6 +214,8 @@ class Driver:
     def collect(self, paths: Mapping[int, str], hopeless: int | None = None) -> list[EpisodeResult]:
         """Drive one episode a seed and write it to its path; a file is there whole or not at all."""
 
+        made_with = told(self.recipe.env_kwargs)
+
         def save(result: EpisodeResult, rollout: Rollout) -> None:
             seed = result.episode.seed
             write_rollout(
@@ -214,6 +227,7 @@ class Driver:
                     "seed": seed,
                     "policy": self.recipe.policy,
                     "mirrored": self.recipe.mirrored and in_mirror(seed),
+                    **({"env_kwargs": made_with} if made_with else {}),
                 },
             )
 

@@ -7,8 +7,10 @@ import re
 from typing import Any
 
 from world_models.configs.presets import PRESETS, Preset, preset
+from world_models.envs.env_kwargs import add_env_kwargs, parse_env_kwargs
 from world_models.envs.registry import env_spec
 from world_models.rollout.driver import BACKENDS, POLICIES
+from world_models.training.kept_environment import kept_env_kwargs
 from world_models.training.overrides import with_overrides
 
 # What a flag is when neither the command line nor the preset says: the specification's defaults. Where an
@@ -51,6 +53,7 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     """Every documented flag; a flag that is not given stays None until `resolve` fills it in."""
     add = parser.add_argument
     add("--env", metavar="ID", help="a Gymnasium id (CarRacing-v2, an alias of CarRacing-v3)")
+    add_env_kwargs(parser)
     add("--stage", choices=_STAGES, default="all", help="train this stage only (all: collect, then all three)")
     add("--preset", metavar="NAME", default="default", help=f"named settings: {', '.join(PRESETS)}")
     add("--generate_only", action="store_true", help="collect rollouts and stop")
@@ -121,11 +124,14 @@ def resolve(args: argparse.Namespace, table: Preset | None = None) -> argparse.N
     if args.rounds is None:
         args.rounds = 1 + len(args.table.rounds)
     args.env = args.env or flags.get("env", DEFAULTS["env"])
-    steps = env_spec(args.env).max_steps
-    for name, value in {**DEFAULTS, "ctrl_time_limit": steps, "rollout_len": steps}.items():
-        if getattr(args, name, None) is None:
-            setattr(args, name, flags.get(name, value))
     folder = re.split("[/:]", args.env)[-1].rsplit("-v", 1)[0].lower()
     args.data_dir = args.data_dir or f"./data/{folder}"
     args.logdir = args.logdir or f"./results/{folder}"
+    asked = getattr(args, "env_kwargs", None)
+    kept = None if asked is not None else kept_env_kwargs(args.env, args.logdir, args.data_dir)
+    args.env_kwargs = parse_env_kwargs(asked) if kept is None else kept
+    steps = env_spec(args.env, args.env_kwargs).max_steps
+    for name, value in {**DEFAULTS, "ctrl_time_limit": steps, "rollout_len": steps}.items():
+        if getattr(args, name, None) is None:
+            setattr(args, name, flags.get(name, value))
     return args

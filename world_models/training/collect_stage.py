@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from world_models.datasets.folder_check import check_files
 from world_models.datasets.rollout_files import find_rollouts
+from world_models.envs.env_kwargs import parse_env_kwargs
 from world_models.envs.mirrored import check_mirror
+from world_models.envs.probe import check_environment
 from world_models.envs.registry import canonical_id, env_spec
 from world_models.errors import ConfigError, DataError
 from world_models.executors.base import Job, shards
 from world_models.executors.local import make_executor
-from world_models.rollout.driver import Recipe
+from world_models.rollout.driver import Recipe, choose_backend
 from world_models.types import EpisodeResult
 from world_models.utils.progress import Progress
 from world_models.utils.seeding import derive_seed
@@ -38,6 +42,7 @@ def generate_rollouts(
     spread: float = 0.0,
     mirrored: bool = False,
     display: bool = True,
+    env_kwargs: Mapping[str, Any] | str | None = None,
 ) -> list[Path]:
     """Fill `data_dir` up to `num_rollouts` files rollout_*.npz of at most `seq_len` steps each.
 
@@ -58,6 +63,7 @@ def generate_rollouts(
         spread: With the policy "agent": controllers up to so many steps of its search about the run's best.
         mirrored: Half of the rollouts are in the mirror, where the environment is alike both ways.
         display: Show progress.
+        env_kwargs: What the environment is made with, as a mapping or JSON.
 
     Returns:
         The files that were written now.
@@ -69,9 +75,9 @@ def generate_rollouts(
     for name, value in (("num_rollouts", num_rollouts), ("seq_len", seq_len), ("num_workers", num_workers)):
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"{name}={value!r} cannot work: give a whole number of at least 1.")
-    env_id = canonical_id(env_name)
+    env_id, made_with = canonical_id(env_name), parse_env_kwargs(env_kwargs)
     if mirrored:
-        check_mirror(env_spec(env_id))
+        check_mirror(env_spec(env_id, made_with))
     paths = _missing(Path(data_dir), num_rollouts, seed)
     recipe = Recipe(
         env_name=env_id,
@@ -83,9 +89,11 @@ def generate_rollouts(
         trained=policy == "agent",
         spread=spread if policy == "agent" else 0.0,
         mirrored=mirrored,
+        env_kwargs=made_with,
     )
     if not paths:
         return []
+    check_environment(env_id, made_with, choose_backend(env_id, backend, made_with))
     executor = make_executor(recipe, num_workers)
     parts = shards(list(paths.items()), executor.workers, _SHARD)
     jobs = [Job("collect", {"paths": dict(part), "hopeless": hopeless}) for part in parts]
@@ -102,6 +110,8 @@ def generate_rollouts(
             executor.run(jobs, told)
     finally:
         executor.close()
+        with contextlib.suppress(OSError):
+            Path(data_dir).rmdir()  # where nothing could be driven it is empty
     return [Path(path) for path in paths.values()]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from world_models.configs.wm_config import WMControllerConfig
+from world_models.envs.env_kwargs import parse_env_kwargs
 from world_models.errors import ConfigError
 from world_models.evolution.phases import Phase
 from world_models.rollout.driver import BACKENDS
@@ -85,6 +86,7 @@ class ControllerSettings:
         bias: Whether its layers have biases; the paper's C of TakeCover has none.
         sample_latents: Whether C sees a sampled z instead of its mean.
         num_lanes: Episodes at once in a worker.
+        env_kwargs: What the environment is made with.
         film_every: Re-evaluations between two films of the distribution's mean for TensorBoard; 0: no film.
         noreload: Start anew, whatever lies in the folder.
     """
@@ -123,6 +125,7 @@ class ControllerSettings:
     num_lanes: int = 16
     film_every: int = 0
     noreload: bool = False
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: WMControllerConfig) -> ControllerSettings:
@@ -166,6 +169,7 @@ class ControllerSettings:
             num_lanes=whole(extra, "num_lanes", cls.num_lanes, 1),
             film_every=whole(extra, "film_every", 0),
             noreload=flag(extra, "noreload", False),
+            env_kwargs=parse_env_kwargs(extra.get("env_kwargs")),
         )
         if settings.components and settings.hidden_layers:
             raise ConfigError(

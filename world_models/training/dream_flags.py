@@ -10,6 +10,7 @@ from typing import Any
 
 from world_models.configs.presets import PRESETS, preset
 from world_models.configs.wm_config import WMControllerConfig
+from world_models.envs.env_kwargs import add_env_kwargs
 from world_models.envs.registry import env_spec
 from world_models.models.dream_rules import PRECISIONS, REWARDS, STARTS, TERMINALS, DreamRules
 from world_models.models.load import load_cell
@@ -54,6 +55,7 @@ def _add_common_flags(parser: argparse.ArgumentParser, temperature: bool = True)
     add("--logdir", required=True, help="the run's folder, with V and M")
     add("--data_dir", metavar="DIR", help="rollouts to make M's starts from, where they are missing")
     add("--env", metavar="ID", help="another environment than M's data say")
+    add_env_kwargs(parser, "what that is made with (M's data's)")
     if temperature:
         add("--temperature", type=float, default=rules.temperature, metavar="T", help="above 0; more is less sure (1)")
     add("--deterministic", action="store_true", help="the limit of temperature 0: the likeliest component's mean")
@@ -106,7 +108,8 @@ def _learn(args: argparse.Namespace, rules: DreamRules) -> ControllerResult:
     table = preset(args.preset)
     folder = prepare(args.logdir, args.data_dir, args.out, args.seed)
     cell = load_cell(folder)
-    spec = env_spec(args.env or environment_of(folder))
+    name, made_with = environment_of(folder, args.env, args.env_kwargs)
+    spec = env_spec(name, made_with)
     left_out = _OF_REALITY if table.dream else _OF_REALITY + _BUDGETS
     config = WMControllerConfig(
         latent_size=cell.latents,
@@ -118,7 +121,8 @@ def _learn(args: argparse.Namespace, rules: DreamRules) -> ControllerResult:
         pop_size=args.pop_size,
         target_return=args.target,
         time_limit=args.max_steps or spec.max_steps,
-        extra=_settings(args, {name: value for name, value in table.ctrl.items() if name not in left_out}),
+        extra=_settings(args, {name: value for name, value in table.ctrl.items() if name not in left_out})
+        | {"env_kwargs": made_with},
         **({} if args.workers is None else {"max_workers": args.workers}),
     )
     return train_in_dream(config, rules, args.pessimism)
@@ -126,7 +130,8 @@ def _learn(args: argparse.Namespace, rules: DreamRules) -> ControllerResult:
 
 def _table(args: argparse.Namespace) -> None:
     prepare(args.logdir, args.data_dir, seed=args.seed)
-    env_id = env_spec(args.env or environment_of(args.logdir)).env_id
+    name, made_with = environment_of(args.logdir, args.env, args.env_kwargs)
+    env_id = env_spec(name, made_with).env_id
 
     def of(temperature: float, folder: Path) -> argparse.Namespace:
         return argparse.Namespace(**{**vars(args), "temperature": temperature, "out": str(folder)})
@@ -139,7 +144,7 @@ def _table(args: argparse.Namespace) -> None:
         return _dreamed(of(temperature, folder), folder, args.score_seed, display=True)
 
     def real(_: float, folder: Path) -> dict[str, Any]:
-        recipe = run_recipe(folder, env_id, time_limit=args.max_steps)
+        recipe = run_recipe(folder, env_id, time_limit=args.max_steps, env_kwargs=made_with)
         return evaluate_recipe(recipe, args.episodes, args.score_seed, args.workers)
 
     work = Work(train, dreamed, real, args.episodes, args.score_seed)
@@ -170,6 +175,7 @@ def _dreamed(args: argparse.Namespace, folder: Path, seed: int, display: bool) -
         args.episodes,
         seed,
         env_name=args.env,
+        env_kwargs=args.env_kwargs,
         time_limit=args.max_steps,
         workers=args.workers,
         num_lanes=args.lanes,

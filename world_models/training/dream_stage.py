@@ -12,13 +12,15 @@ import numpy as np
 
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.dream_starts import load_starts, starts_path
+from world_models.envs.env_kwargs import named
+from world_models.envs.of_run import chosen_environment, environment_of_controller
 from world_models.envs.registry import env_spec
-from world_models.errors import ConfigError, DataError
+from world_models.errors import CheckpointError, ConfigError, DataError
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_controller, load_mdrnn
-from world_models.rollout.dream_driver import LANES, DreamRecipe
+from world_models.rollout.dream_driver import LANES, DreamRecipe, environment_actions
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.dream_run import DreamRun
 from world_models.training.evaluation import figures
@@ -49,7 +51,9 @@ def train_in_dream(config: WMControllerConfig, rules: DreamRules, pessimism: flo
     config = WMControllerConfig({**config.to_dict(), "num_lanes": config.extra.get("num_lanes", LANES)})
     check_pessimism(pessimism)
     load_starts(starts_path(config.logdir))  # refused before anything is started
-    return evolve(DreamRun(config, ControllerSettings.from_config(config), rules, pessimism))
+    settings = ControllerSettings.from_config(config)
+    environment_actions(config.env_name, settings.env_kwargs)
+    return evolve(DreamRun(config, settings, rules, pessimism))
 
 
 def dream_of(table: Mapping[str, Any]) -> tuple[DreamRules, float]:
@@ -80,6 +84,7 @@ def evaluate_dream(
     seed: int,
     *,
     env_name: str | None = None,
+    env_kwargs: Mapping[str, Any] | str | None = None,
     time_limit: int | None = None,
     workers: int | None = None,
     num_lanes: int = LANES,
@@ -90,11 +95,21 @@ def evaluate_dream(
         if value < least:
             raise ConfigError(f"{name}={value!r} cannot work: give a whole number of at least {least}.")
     started = time.monotonic()
-    _, facts = load_controller(logdir)
-    spec = env_spec(env_name or facts.get("env_name") or environment_of(logdir))
+    controller, facts = load_controller(logdir)
+    if facts.get("env_name"):
+        name, made_with = environment_of_controller(logdir, facts, env_name, env_kwargs)
+    else:
+        name, made_with = environment_of(logdir, env_name, env_kwargs)
+    spec = env_spec(name, made_with)
+    actions = environment_actions(spec.env_id, made_with).size  # refused before there are workers
+    if actions != controller.action_size:
+        raise CheckpointError(
+            f"C in {logdir} gives {controller.action_size} actions, {named(spec.env_id, made_with)} has {actions}: "
+            "name the environment that it was trained for (--env, --env_kwargs)."
+        )
     limit = time_limit or spec.max_steps
     lanes = min(num_lanes, -(-episodes // (workers or cpu_count())))
-    recipe = DreamRecipe(spec.env_id, str(logdir), rules, lanes, time_limit=limit, trained=True)
+    recipe = DreamRecipe(spec.env_id, str(logdir), rules, lanes, time_limit=limit, trained=True, env_kwargs=made_with)
     executor = make_executor(recipe, workers or cpu_count())
     try:
         with Progress("dream", episodes, "episode", enabled=display) as progress:
@@ -125,16 +140,19 @@ def _score(results: list[EpisodeResult], time_limit: int) -> dict[str, Any]:
     }
 
 
-def environment_of(logdir: str | Path) -> str:
-    """The environment that M's starts are of.
+def environment_of(
+    logdir: str | Path, env_name: str | None = None, env_kwargs: Mapping[str, Any] | str | None = None
+) -> tuple[str, dict[str, Any]]:
+    """The environment that M's starts are of, and what it is made with; those that are named go before.
 
     Raises:
         ConfigError: the file does not say.
     """
-    name = load_starts(starts_path(logdir)).env_name
+    starts = load_starts(starts_path(logdir))
+    name, made_with = chosen_environment(env_name, env_kwargs, starts.env_name, starts.env_kwargs)
     if not name:
         raise ConfigError(f"{starts_path(logdir)} does not say its environment: name it (--env).")
-    return name
+    return name, made_with
 
 
 def prepare(logdir: str | Path, data_dir: str | None = None, out: str | Path | None = None, seed: int = 0) -> Path:

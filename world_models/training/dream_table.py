@@ -9,7 +9,7 @@ from typing import Any
 
 from world_models.envs.vizdoom_env import TAKE_COVER
 from world_models.errors import ConfigError
-from world_models.training.pipeline import write_json
+from world_models.training.summary import write_json
 from world_models.utils.run_dir import best_path, load_checkpoint
 from world_models.utils.scores import json_object
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from world_models.envs.env_kwargs import named
+from world_models.envs.of_run import environment_of_controller
+from world_models.envs.probe import check_environment
 from world_models.envs.registry import env_spec
-from world_models.errors import ConfigError
+from world_models.errors import CheckpointError, ConfigError
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.load import load_controller
@@ -30,15 +33,17 @@ def run_recipe(
     env_name: str | None = None,
     backend: str = "gymnasium",
     time_limit: int | None = None,
+    env_kwargs: Mapping[str, Any] | str | None = None,
     **settings: Any,
 ) -> Recipe:
-    """The recipe that drives a trained run as its checkpoint says; `time_limit` is by default the environment's."""
+    """The recipe that drives a trained run as its checkpoint says; `time_limit` is by default the environment's.
+
+    So are `env_name` and `env_kwargs`; those of the checkpoint are its environment's alone.
+    """
     controller, facts = load_controller(logdir)
-    name = env_name or facts.get("env_name")
-    if not name:
-        raise ConfigError(f"The controller in {logdir} does not say its environment: name it (--env).")
+    name, made_with = environment_of_controller(logdir, facts, env_name, env_kwargs)
     settings.setdefault("sample_latents", bool(facts.get("sample_latents", False)))
-    spec = env_spec(name)
+    spec = env_spec(name, made_with)
     return Recipe(
         env_name=spec.env_id,
         backend=backend,
@@ -49,6 +54,7 @@ def run_recipe(
         use_cell=controller.use_cell,
         bias=controller.bias,
         trained=True,
+        env_kwargs=made_with,
         **settings,
     )
 
@@ -81,7 +87,8 @@ def evaluate_recipe(
     if seed < 0:
         raise ConfigError(f"seed={seed!r} cannot work: give a whole number of at least 0.")
     started = time.monotonic()
-    backend = choose_backend(recipe.env_name, recipe.backend)
+    backend = choose_backend(recipe.env_name, recipe.backend, recipe.env_kwargs)
+    _check_actions(recipe, check_environment(recipe.env_name, recipe.env_kwargs, backend).action_size)
     # Gymnasium's frames take so long that V and M gain nothing by larger batches; small shards show progress.
     lanes, shard_size = (4, 4) if backend == "gymnasium" else (16, 32)
     executor = make_executor(replace(recipe, num_lanes=lanes), workers or cpu_count())
@@ -104,6 +111,7 @@ def evaluate_recipe(
         executor.close()
     return {
         "env": recipe.env_name,
+        **({"env_kwargs": dict(recipe.env_kwargs)} if recipe.env_kwargs else {}),
         "backend": backend,
         "policy": recipe.policy,
         "episodes": episodes,
@@ -113,6 +121,19 @@ def evaluate_recipe(
         "arithmetic": arithmetic(recipe.device),
         "versions": versions(),
     }
+
+
+def _check_actions(recipe: Recipe, actions: int) -> None:
+    """Raises CheckpointError where the run's C has another number of actions than the environment."""
+    if recipe.policy != "agent" or recipe.logdir is None or not recipe.trained:
+        return
+    controller, _ = load_controller(recipe.logdir)
+    if controller.action_size != actions:
+        raise CheckpointError(
+            f"C in {recipe.logdir} gives {controller.action_size} actions, "
+            f"{named(recipe.env_name, recipe.env_kwargs)} has {actions}: name the environment that it was trained on "
+            "(--env, --env_kwargs)."
+        )
 
 
 def median_episode(seeds: list[int], returns: list[float]) -> tuple[int, float]:
@@ -130,8 +151,11 @@ def test_trained_model(
     *,
     seed: int = 10_000,
     time_limit: int | None = None,
+    env_kwargs: Mapping[str, Any] | str | None = None,
 ) -> list[float]:
     """Drive a trained run (specification, Inference Pipeline); prints each return and gives them all.
+
+    `env_kwargs` are what the environment is made with; by default what the run's was.
 
     Raises:
         CheckpointError: a stage is missing, or its sizes do not fit the environment.
@@ -143,7 +167,7 @@ def test_trained_model(
             f"action_size={action_size}, but the controller in {logdir} gives {controller.action_size} actions: "
             f"call with action_size={controller.action_size}."
         )
-    recipe = run_recipe(logdir, env_name, time_limit=time_limit)
+    recipe = run_recipe(logdir, env_name, time_limit=time_limit, env_kwargs=env_kwargs)
     score = evaluate_recipe(recipe, num_episodes, seed)
     for i, episode_return in enumerate(score["returns"]):
         print(f"Episode {i + 1}: return {episode_return:.2f}")

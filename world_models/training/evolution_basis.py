@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.datasets.dream_starts import load_starts, starts_path
+from world_models.envs.env_kwargs import named
+from world_models.envs.probe import check_environment
 from world_models.envs.registry import canonical_id, env_spec
 from world_models.errors import CheckpointError
 from world_models.evolution.parameters import PlainSpace, Space, space_from_state_dict
@@ -64,10 +66,22 @@ class EvolutionBasis:
     def _check_search(self) -> None:
         template, limit = self.template, self.config.time_limit
         seen = state_size(self.settings, template.latent_size, template.hidden_size)
-        check_search(self.settings, env_spec(self.env_id), template.action_size, seen, limit, self.trained_in)
+        spec = env_spec(self.env_id, self.settings.env_kwargs)
+        check_search(self.settings, spec, template.action_size, seen, limit, self.trained_in)
+
+    def _check_environment(self, backend: str) -> None:
+        """Raises WorldModelsError where the environment cannot be driven, or not by C."""
+        found = check_environment(self.env_id, self.settings.env_kwargs, backend)
+        if found.action_size != self.config.action_size:
+            raise CheckpointError(
+                f"action_size={self.config.action_size} in the controller's config, "
+                f"{named(self.env_id, self.settings.env_kwargs)} has {found.action_size}: name the environment that "
+                "M's data are of (env_name, env_kwargs)."
+            )
 
     def _make_recipe(self) -> Recipe | DreamRecipe:
-        backend = choose_backend(self.env_id, self.settings.backend)
+        backend = choose_backend(self.env_id, self.settings.backend, self.settings.env_kwargs)
+        self._check_environment(backend)
         return Recipe(
             env_name=self.env_id,
             backend=backend,
@@ -80,6 +94,7 @@ class EvolutionBasis:
             use_hidden=self.settings.use_hidden,
             use_cell=self.settings.use_cell,
             bias=self.settings.bias,
+            env_kwargs=self.settings.env_kwargs,
         )
 
     def _dream_recipe(self, rules: DreamRules, lanes: int) -> DreamRecipe:
@@ -95,6 +110,7 @@ class EvolutionBasis:
             use_hidden=s.use_hidden,
             use_cell=s.use_cell,
             bias=s.bias,
+            env_kwargs=s.env_kwargs,
         )
 
     def _make_space(self) -> Space:
@@ -124,9 +140,10 @@ class EvolutionBasis:
         saved = run_dir.load_checkpoint(self.checkpoint_path)
         if "search" not in saved:
             raise CheckpointError(f"{self.checkpoint_path} holds no evolution: move it away, or use --noreload.")
-        if saved["env_name"] != self.env_id:
+        mine, theirs = (self.env_id, self.settings.env_kwargs), (saved["env_name"], saved.get("env_kwargs", {}))
+        if mine != theirs:
             raise CheckpointError(
-                f"{self.checkpoint_path} was evolved on {saved['env_name']}, and env_name is {self.env_id}: "
+                f"{self.checkpoint_path} was evolved on {named(*theirs)}, and the environment is {named(*mine)}: "
                 "name another logdir, or start anew with --noreload."
             )
         self._check_origin(saved)
@@ -154,6 +171,7 @@ class EvolutionBasis:
             **self.template.settings,
             "trained_in": self.trained_in,
             "env_name": self.env_id,
+            "env_kwargs": dict(self.settings.env_kwargs),
             "backend": self.recipe.backend,
             "sample_latents": self.settings.sample_latents,
             "generation": self.state.generation,

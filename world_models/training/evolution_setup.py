@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
-from world_models.envs.registry import env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
 from world_models.evolution.parameters import PlainSpace, Space, WhitenedSpace
 from world_models.models.controller import Controller
 from world_models.models.load import load_cell, load_vae
+from world_models.rollout.dream_driver import environment_actions
 from world_models.training.controller_settings import ControllerSettings
 from world_models.training.refit import agent_rollouts, driving_states, refitted
 from world_models.types import DoubleArray
@@ -60,9 +60,7 @@ def driving_space(logdir: str | Path, env_id: str, settings: ControllerSettings,
         DataError: no rollout was driven by an agent.
         ConfigError: there are not so many components.
     """
-    env = make_gym(env_id)
-    actions = env_spec(env_id).adapter(env.action_space)
-    env.close()
+    actions = environment_actions(env_id, settings.env_kwargs)
     rollouts = agent_rollouts(settings.driving)
     states = driving_states(logdir, rollouts, template, actions)
     offset = refitted(settings.start_from, rollouts, states, template, actions) if settings.start_from else None

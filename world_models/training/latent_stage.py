@@ -95,9 +95,10 @@ def write_starts(source: LatentSource, logdir: str | Path, latents: Latents | No
     if latents is None:
         count = min(len(cache.files), max(1, _FRAMES_FOR_STARTS * len(cache.files) // int(cache.lengths.sum())))
         latents = _make(source, np.unique(np.linspace(0, len(cache.files) - 1, count).astype(np.int64)).tolist())
-    env_name = str(read_meta(cache.files[0]).get("env_id", ""))
+    meta = read_meta(cache.files[0])
+    env_name, env_kwargs = (str(meta.get(name, "")) for name in ("env_id", "env_kwargs"))
     path = starts_path(logdir)
-    save_starts(path, make_starts(latents, env_name, derive_seed(seed, "dream starts")))
+    save_starts(path, make_starts(latents, env_name, derive_seed(seed, "dream starts"), env_kwargs))
     return path
 
 

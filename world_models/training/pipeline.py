@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +11,12 @@ from typing import Any, TypeVar
 from world_models.configs.presets import Preset
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.rollout_files import find_rollouts
-from world_models.envs.registry import canonical_id, env_spec, make_gym
+from world_models.envs.env_kwargs import named
+from world_models.envs.probe import check_environment
+from world_models.envs.registry import canonical_id
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.load import load_vae
-from world_models.rollout.driver import Recipe
+from world_models.rollout.driver import Recipe, choose_backend
 from world_models.training.collect_stage import generate_rollouts
 from world_models.training.dream_stage import dream_of, train_in_dream
 from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
@@ -24,6 +24,7 @@ from world_models.training.preflight import check_at_least, check_data, check_ro
 from world_models.training.report_stage import report_run
 from world_models.training.sequences import check_folder
 from world_models.training.suitability import check_run
+from world_models.training.summary import table, write_json
 from world_models.training.train_controller import train_controller
 from world_models.training.train_convvae import train_convae
 from world_models.training.train_mdn_rnn import train_mdn_rnn
@@ -60,12 +61,15 @@ class Pipeline:
         check_run(args, self.preset, self.vae_config, self.rnn_config, self.ctrl_config)
 
     def _action_size(self) -> int:
-        env = make_gym(self.env_id)
-        size = env_spec(self.env_id).adapter(env.action_space).size
-        env.close()
+        made_with = self.args.env_kwargs
+        size = check_environment(
+            self.env_id, made_with, choose_backend(self.env_id, self.args.backend, made_with)
+        ).action_size
         asked = self.args.action_size
         if asked is not None and asked != size:
-            raise ConfigError(f"--action_size {asked} does not fit: {self.env_id} has {size} actions.")
+            raise ConfigError(
+                f"--action_size {asked} does not fit: {named(self.env_id, made_with)} has {size} actions."
+            )
         return size
 
     def _configs(self) -> tuple[WMVAEConfig, WMMDNRNNConfig, WMControllerConfig]:
@@ -82,6 +86,7 @@ class Pipeline:
             "backend": a.backend,
             "noreload": a.noreload,
             "device": self.device,
+            "env_kwargs": dict(a.env_kwargs),
         }
         if a.ctrl_generations is not None:
             ctrl["max_generations"] = a.ctrl_generations
@@ -166,6 +171,7 @@ class Pipeline:
                 logdir=driver,
                 spread=a.spread,
                 mirrored=bool(self.preset.collect.get("mirrored")),
+                env_kwargs=a.env_kwargs,
             ),
         )
 
@@ -221,15 +227,19 @@ class Pipeline:
         names = ("preset", "seed", "num_rollouts", "rollout_len", "policy", "spread", "backend", "amp")
         asked = {name: getattr(self.args, name) for name in names}
         asked |= {f"dream_{name}": value for name, value in self.preset.dream.items()}
-        write_settings(self.args.logdir, "run", {"env": self.env_id, **asked, "device": self.device})
+        environment = {"env": self.env_id, "env_kwargs": dict(self.args.env_kwargs)}
+        write_settings(self.args.logdir, "run", {**environment, **asked, "device": self.device})
 
     # -- what comes after ----------------------------------------------------------------------------
 
     def score(self, episodes: int) -> dict[str, Any]:
         """summary.json: a random policy against the trained controller in Gymnasium's own environment."""
         limit = self.args.ctrl_time_limit
-        random = Recipe(self.env_id, backend="gymnasium", policy="uniform", draw=False, time_limit=limit)
-        trained = run_recipe(self.args.logdir, self.env_id, time_limit=limit)
+        made_with = self.args.env_kwargs
+        random = Recipe(
+            self.env_id, backend="gymnasium", policy="uniform", draw=False, time_limit=limit, env_kwargs=made_with
+        )
+        trained = run_recipe(self.args.logdir, self.env_id, time_limit=limit, env_kwargs=made_with)
         scores = self._timed(
             "evaluate",
             lambda: {
@@ -240,6 +250,7 @@ class Pipeline:
         keep = ("mean", "std", "min", "max", "episodes", "returns", "steps", "seeds")
         return {
             "env": self.env_id,
+            **({"env_kwargs": dict(made_with)} if made_with else {}),
             "backend": "gymnasium",
             "preset": self.args.preset,
             "seed": self.args.seed,
@@ -252,7 +263,7 @@ class Pipeline:
     def report(self, summary: dict[str, Any]) -> Path:
         """The report folder: curves, pictures, dreams, a video of the agent."""
         a = self.args
-        return report_run(a.logdir, a.data_dir, summary=summary, time_limit=a.ctrl_time_limit)
+        return report_run(a.logdir, a.data_dir, summary=summary, time_limit=a.ctrl_time_limit, env_kwargs=a.env_kwargs)
 
     def run(self, episodes: int) -> dict[str, Any]:
         """Everything, from pixels to summary.json and the report; a run that was stopped goes on."""
@@ -267,27 +278,6 @@ class Pipeline:
         print(table(summary))
         print(f"\nReport:  {page}\nSummary: {target}")
         return summary
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Writes `value` at once or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def table(summary: dict[str, Any]) -> str:
-    """The end of a run in a few lines."""
-    lines = [
-        f"\n{summary['env']} in Gymnasium, {summary['trained']['episodes']} episodes never trained on",
-        "",
-    ]
-    lines.append(f"{'policy':<20}{'mean':>9}   {'std':>7}{'min':>9}{'max':>9}")
-    for who, name in (("random", "random"), ("trained", "trained controller")):
-        s = summary[who]
-        lines.append(f"{name:<20}{s['mean']:>9.1f} ± {s['std']:>7.1f}{s['min']:>9.1f}{s['max']:>9.1f}")
-    spent = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in summary["seconds"].items())
-    return "\n".join([*lines, "", f"Time: {spent}"])
 
 
 def require_run(logdir: str | Path) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 from world_models.datasets.dream_starts import starts_path
 from world_models.errors import ConfigError
 from world_models.training.arguments import resolve
-from world_models.training.pipeline import Pipeline, write_json
+from world_models.training.pipeline import Pipeline
 from world_models.training.preflight import check_at_least
+from world_models.training.summary import write_json
 from world_models.utils.run_dir import STAGES, best_path, log_path, read_jsonl, stage_dir
 from world_models.utils.run_settings import FILE_NAME
 from world_models.utils.tracking import EVENTS
@@ -80,6 +81,7 @@ class Rounds:
         table = self.args.table.of_round(number)
         given = argparse.Namespace(**self.args.given)
         given.data_dir, given.logdir, given.rounds = self.args.data_dir, str(self._folder(number)), 1
+        given.env_kwargs = self.args.env_kwargs
         args = resolve(given, table)
         if not self.args.table.rounds:
             args.num_rollouts *= number

@@ -70,7 +70,8 @@ def check_run(
             raise ConfigError(f"{name}={getattr(args, name)} cannot work: give at most {most}.")
     if not 0 <= args.spread < math.inf:
         raise ConfigError(f"spread={args.spread!r} cannot work: give a finite number of at least 0.")
-    spec, settings = env_spec(ctrl.env_name), ControllerSettings.from_config(ctrl)
+    settings = ControllerSettings.from_config(ctrl)
+    spec = env_spec(ctrl.env_name, settings.env_kwargs)
     check_preset(args.preset, table, spec)
     seen = state_size(settings, rnn.latent_size, rnn.hidden_size)
     check_memory(vae, rnn, ctrl, seen)

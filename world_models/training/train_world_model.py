@@ -24,7 +24,8 @@ def train_world_model(args: argparse.Namespace) -> None:
     pipeline = Run(resolve(args))
     if args.test:
         require_run(args.logdir)
-        test_trained_model(args.logdir, pipeline.env_id, pipeline.action_size, time_limit=args.ctrl_time_limit)
+        limits = {"time_limit": args.ctrl_time_limit, "env_kwargs": args.env_kwargs}
+        test_trained_model(args.logdir, pipeline.env_id, pipeline.action_size, **limits)
     elif args.generate_only:
         pipeline.collect()
     else:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from world_models.envs.env_kwargs import add_env_kwargs
 from world_models.rollout.driver import BACKENDS, Recipe
 from world_models.web.export import export_onnx
 from world_models.web.site import export_site
@@ -18,7 +19,7 @@ def add_export(parser: argparse.ArgumentParser, run_recipe: Callable[..., Recipe
 
     Args:
         parser: Of `export`.
-        run_recipe: (logdir, env, backend) -> Recipe.
+        run_recipe: (logdir, env, backend, env_kwargs=) -> Recipe.
         pack: (logdir, out, half_memory) -> what was written, with `folder` and `sizes`.
     """
     kinds = parser.add_subparsers(dest="kind", required=True)
@@ -28,6 +29,7 @@ def add_export(parser: argparse.ArgumentParser, run_recipe: Callable[..., Recipe
         each.add_argument("--logdir", required=True, help="the run's folder")
         each.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
         each.add_argument("--env", metavar="ID", help="another environment than the controller's")
+        add_env_kwargs(each, "what that is made with (the controller's)")
     graphs.set_defaults(work=_export_onnx)
     page.add_argument("--starts", type=int, default=4, metavar="N", help="episodes the dream can begin in (4)")
     page.add_argument("--seed", type=int, default=10_000, help="of the first episode that is driven (10000)")
@@ -46,14 +48,14 @@ def _list(written: Any) -> None:
 
 
 def _export_onnx(args: argparse.Namespace) -> None:
-    export = export_onnx(args.logdir, args.out, args.env)
+    export = export_onnx(args.logdir, args.out, args.env, args.env_kwargs)
     _list(export)
     for stage in export.missing:
         print(f"not exported, as {args.logdir} has {_WITHOUT[stage]}")
 
 
 def _export_web(args: argparse.Namespace, run_recipe: Callable[..., Recipe]) -> None:
-    recipe = run_recipe(args.logdir, args.env, args.backend)
+    recipe = run_recipe(args.logdir, args.env, args.backend, env_kwargs=args.env_kwargs)
     site = export_site(recipe, args.out, starts=args.starts, seed=args.seed)
     print(f"{site.folder}: {_megabytes(site.total)}, {_megabytes(site.compressed)} where the host compresses (gzip)")
     print(f"Look at it: python -m http.server -d {site.folder}, then open http://localhost:8000")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from world_models.envs.actions import ActionAdapter
+from world_models.envs.of_run import environment_of_controller
 from world_models.envs.registry import canonical_id
-from world_models.errors import CheckpointError, ConfigError
+from world_models.errors import CheckpointError
 from world_models.models.agent import Agent
 from world_models.models.controller import Controller
 from world_models.models.load import load_cell, load_controller, load_vae
@@ -32,13 +34,18 @@ class OnnxExport:
     missing: tuple[str, ...]
 
 
-def export_onnx(logdir: str | os.PathLike[str], out: str | os.PathLike[str], env_name: str | None = None) -> OnnxExport:
+def export_onnx(
+    logdir: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    env_name: str | None = None,
+    env_kwargs: Mapping[str, Any] | str | None = None,
+) -> OnnxExport:
     """Writes the graphs of the stages that a run has: encoder and decoder, memory, controller; float32, batch 1.
 
     Args:
         logdir: The run's folder.
         out: The folder to write; a former export there is replaced.
-        env_name: Whose actions C gives; by default what C's checkpoint says.
+        env_name, env_kwargs: Whose actions C gives, and what it is made with; by default what C's checkpoint says.
 
     Raises:
         CheckpointError: No stage is trained, or a checkpoint cannot be used, or their sizes do not fit.
@@ -53,7 +60,7 @@ def export_onnx(logdir: str | os.PathLike[str], out: str | os.PathLike[str], env
             "or name the logdir of a run."
         )
     with fresh_folder(out, MANIFEST) as folder:
-        graphs, sizes = _graphs(Path(logdir), missing, env_name)
+        graphs, sizes = _graphs(Path(logdir), missing, env_name, env_kwargs)
         for graph in graphs:
             (folder / f"{graph.name}.onnx").write_bytes(onnx_bytes(graph))
         written = file_facts(folder / f"{graph.name}.onnx" for graph in graphs)
@@ -61,7 +68,9 @@ def export_onnx(logdir: str | os.PathLike[str], out: str | os.PathLike[str], env
     return OnnxExport(Path(out), {name: facts["bytes"] for name, facts in written.items()}, missing)
 
 
-def _graphs(logdir: Path, missing: tuple[str, ...], env_name: str | None) -> tuple[list[Graph], dict[str, Any]]:
+def _graphs(
+    logdir: Path, missing: tuple[str, ...], env_name: str | None, env_kwargs: Mapping[str, Any] | str | None
+) -> tuple[list[Graph], dict[str, Any]]:
     vae = None if "vae" in missing else load_vae(logdir)
     cell = None if "mdrnn" in missing else load_cell(logdir)
     graphs = vae_graphs(vae) if vae else []
@@ -70,7 +79,7 @@ def _graphs(logdir: Path, missing: tuple[str, ...], env_name: str | None) -> tup
         graphs.append(memory_graph(cell))
         sizes |= memory_sizes(cell)
     if "ctrl" not in missing:
-        controller, env_id, actions = _controller(logdir, env_name)
+        controller, env_id, actions = _controller(logdir, env_name, env_kwargs)
         if vae and cell:
             Agent(vae, cell, controller, actions.from_raw)  # refuses sizes that do not fit
         graphs.append(controller_graph(controller, actions.from_raw, cell.hiddens if cell else None))
@@ -88,13 +97,13 @@ def memory_sizes(cell: MDRNNCell) -> dict[str, int]:
     }
 
 
-def _controller(logdir: Path, env_name: str | None) -> tuple[Controller, str, ActionAdapter]:
+def _controller(
+    logdir: Path, env_name: str | None, env_kwargs: Mapping[str, Any] | str | None
+) -> tuple[Controller, str, ActionAdapter]:
     controller, facts = load_controller(logdir)
-    name = env_name or facts.get("env_name")
-    if not name:
-        raise ConfigError(f"The controller in {logdir} does not say its environment: name it (--env).")
-    env_id = canonical_id(str(name))
-    lanes = make_lanes(Recipe(env_id, backend="gymnasium", num_lanes=1, draw=False))
+    name, made_with = environment_of_controller(logdir, facts, env_name, env_kwargs)
+    env_id = canonical_id(name)
+    lanes = make_lanes(Recipe(env_id, backend="gymnasium", num_lanes=1, draw=False, env_kwargs=made_with))
     actions = lanes.actions
     lanes.close()
     if actions.size != controller.action_size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,9 @@ def controls(env_id: str, actions: ActionAdapter) -> dict[str, Any]:
     }
 
 
-def pace(env_id: str, time_limit: int) -> dict[str, int]:
+def pace(env_id: str, time_limit: int, env_kwargs: Mapping[str, Any] | None = None) -> dict[str, int]:
     """Frames a second, and the steps after which an episode is cut: by the environment itself or by our limit."""
-    env = make_gym(env_id)
+    env = make_gym(env_id, **(env_kwargs or {}))
     try:
         limit = env.spec.max_episode_steps if env.spec else None
         return {

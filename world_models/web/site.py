@@ -129,7 +129,7 @@ def _facts(recipe: Recipe, agent: Agent, actions: ActionAdapter, recordings: Seq
         "format": FORMAT,
         "env_id": recipe.env_name,
         "title": title(recipe.env_name),
-        **pace(recipe.env_name, recipe.time_limit),
+        **pace(recipe.env_name, recipe.time_limit, recipe.env_kwargs),
         **memory_sizes(agent.cell),
         "has_terminal": knows_terminals(recipe.logdir),
         "temperature": 1.0,

@@ -7,9 +7,9 @@ from typing import Any
 
 import gymnasium
 
-from world_models.envs.actions import ActionAdapter
+from world_models.envs.env_kwargs import told
 from world_models.envs.registry import env_spec, make_gym
-from world_models.errors import ActionSpaceError, EnvironmentNameError, MissingDependencyError
+from world_models.errors import WorldModelsError
 from world_models.report import page
 from world_models.report.episode import frames_per_second
 from world_models.report.run import Run
@@ -23,7 +23,7 @@ _WORDS = {"latents": "latent_size", "hiddens": "hidden_size", "actions": "action
 
 def setup_section(run: Run) -> page.Section:
     """The environment's facts, and every setting by stage: of settings.json, and of the checkpoints before it."""
-    pieces = [page.subheading("Environment"), _environment(run.env_name)]
+    pieces = [page.subheading("Environment"), _environment(run.env_name, run.env_kwargs)]
     tables = [(title, table) for part, title in _PARTS.items() if (table := _settings(run, part))]
     pieces.append(page.subheading("Settings"))
     if not run.settings:
@@ -37,24 +37,26 @@ def setup_section(run: Run) -> page.Section:
     return page.Section("setup", "Set-up", "What was learned on, and with which settings.", tuple(pieces))
 
 
-def _environment(name: str | None) -> str:
+def _environment(name: str | None, env_kwargs: Mapping[str, Any]) -> str:
     if name is None:
         return page.note("Neither checkpoints nor data say which environment this is.")
     try:
-        return page.facts(environment_facts(name))
-    except (EnvironmentNameError, MissingDependencyError, ActionSpaceError) as error:
+        return page.facts(environment_facts(name, env_kwargs))
+    except WorldModelsError as error:
         return page.facts({"id": name}) + page.note(f"It cannot be made here to tell more: {error}")
 
 
-def environment_facts(name: str) -> dict[str, str]:
+def environment_facts(name: str, env_kwargs: Mapping[str, Any] | None = None) -> dict[str, str]:
     """What an environment is, in a few words each."""
-    spec = env_spec(name)
-    env = make_gym(name)
+    made_with = env_kwargs or {}
+    spec = env_spec(name, made_with)
+    env = make_gym(name, **made_with)
     try:
-        size = ActionAdapter(env.action_space, spec.squash, where=spec.env_id).size
+        size = spec.adapter(env.action_space).size
         kind = "one of" if isinstance(env.action_space, gymnasium.spaces.Discrete) else "continuous"
         facts = {
             "id": spec.env_id,
+            **({"made with": told(made_with)} if made_with else {}),
             "actions": f"one of {size}" if kind == "one of" else f"{size} {kind}",
             "own observations": f"{env.observation_space}",
             "frames a second": text(frames_per_second(name)),
