@@ -5,7 +5,6 @@ For learners that want one environment; thousands of dreams at once are `models.
 
 from __future__ import annotations
 
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,7 @@ class DreamEnv(gymnasium.Env[Observation, Any]):
             raise ConfigError(f"observation={observation!r} is unknown: it is one of {', '.join(OBSERVATIONS)}.")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigError(f"render_mode={render_mode!r} is unknown: it is 'rgb_array' or None.")
-        if max_steps is not None and not (isinstance(max_steps, Integral) and max_steps >= 1):
+        if max_steps is not None and not (isinstance(max_steps, (int, np.integer)) and max_steps >= 1):
             raise ConfigError(f"max_steps={max_steps!r} cannot work: give a whole number of at least 1.")
         rules = DreamRules(
             temperature=temperature,

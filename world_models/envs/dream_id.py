@@ -29,8 +29,9 @@ def register_dream() -> None:
 
 def _sent(process: BaseProcess) -> tuple[Any, ...]:
     """A process as it is pickled anyway, made there by a function of this package."""
-    make, arguments, *rest = process.__reduce_ex__(2)
-    return (_made, (make, arguments), *rest)
+    reduced = process.__reduce_ex__(2)
+    assert isinstance(reduced, tuple)  # a maker, its arguments, the state
+    return (_made, reduced[:2], *reduced[2:])
 
 
 def _made(make: Callable[..., BaseProcess], arguments: tuple[Any, ...]) -> BaseProcess:
