@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -121,6 +122,14 @@ def test_stepping_before_a_reset_is_gymnasiums_own_error(logdir: Path):
     [
         ({"temperature": 0}, ConfigError, "temperature=0 cannot work"),
         ({"temperature": -0.5}, ConfigError, "temperature=-0.5"),
+        ({"temperature": float("nan")}, ConfigError, "temperature=nan cannot work"),
+        ({"temperature": "warm"}, ConfigError, "temperature='warm' cannot work: give a number"),
+        ({"temperature": None}, ConfigError, "temperature=None cannot work: give a number"),
+        ({"reward_limit": "1"}, ConfigError, "reward_limit='1' cannot work: give a number"),
+        ({"max_steps": 2.5}, ConfigError, r"max_steps=2\.5"),
+        ({"max_steps": "9"}, ConfigError, "max_steps='9'"),
+        ({"device": "abacus"}, ConfigError, "device is 'abacus'"),
+        ({"logdir": None}, ConfigError, r"give logdir, as in gymnasium\.make\('world_models/Dream-v0', logdir="),
         ({"observation": "smell"}, ConfigError, "observation='smell'"),
         ({"max_steps": 0}, ConfigError, "max_steps=0"),
         ({"env_name": PICK}, CheckpointError, "trained with 2 actions"),
@@ -129,7 +138,22 @@ def test_stepping_before_a_reset_is_gymnasiums_own_error(logdir: Path):
 )
 def test_what_cannot_work_is_named(logdir: Path, arguments: dict, error: type[Exception], says: str):
     with pytest.raises(error, match=says):
-        gymnasium.make(ID, logdir=logdir, **arguments)
+        gymnasium.make(ID, **{"logdir": logdir, **arguments})
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec], ids=["make", "make_vec"])
+def test_without_a_run_it_says_what_to_give(make: Any, tmp_path: Path):
+    with pytest.raises(ConfigError, match="A dream needs the folder of a trained run: give logdir"):
+        make(ID)
+    with pytest.raises(CheckpointError, match=r"best\.tar does not exist: train that stage first \(--stage rnn"):
+        make(ID, logdir=tmp_path)
+
+
+def test_vectorised_in_one_process_each_dream_has_a_seed_of_its_own(logdir: Path):
+    envs = gymnasium.make_vec(ID, num_envs=3, vectorization_mode="sync", logdir=logdir)
+    first, other, again = (envs.reset(seed=seed)[0] for seed in (5, 6, 5))
+    assert (first == again).all() and len(np.unique(first, axis=0)) == 3
+    assert (first[1:] == other[:-1]).all(), "seeds go up by one from environment to environment"
 
 
 def test_only_pictures_can_be_rendered(logdir: Path):

@@ -60,6 +60,31 @@ def test_no_picture_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("picture", "says"),
+    [
+        (np.zeros((96, 96), np.uint8), r"uint8 of shape \(96, 96\)"),
+        (np.zeros((96, 96, 1), np.uint8), r"\(96, 96, 1\)"),
+        (np.zeros((96, 96, 4), np.uint8), r"\(96, 96, 4\)"),
+        (np.zeros((3, 96, 96), np.uint8), r"\(3, 96, 96\)"),
+        (np.zeros((95, 96, 3), np.uint8), r"\(95, 96, 3\)"),
+        (np.zeros((96, 0, 3), np.uint8), r"\(96, 0, 3\)"),
+        (np.zeros((96, 96, 3), np.float32), "float32"),
+    ],
+    ids=lambda value: str(getattr(value, "shape", "")),
+)
+def test_what_is_no_picture_is_refused_with_its_shape(tmp_path: Path, picture: np.ndarray, says: str) -> None:
+    with pytest.raises(DataError, match=rf"car\.mp4: a picture is .*{says}.*, and a video takes uint8 \(H, W, 3\)"):
+        write_video(tmp_path / "car.mp4", [picture])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_of_another_size_than_the_first_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"shape \(64, 96, 3\), and the video's first had \(96, 96, 3\)"):
+        write_video(tmp_path / "car.mp4", [moving(1)[0], moving(1, 64)[0]])
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_video_that_breaks_off_leaves_the_old_one(tmp_path: Path) -> None:
     def breaking() -> Iterator[UInt8Array]:
         yield moving(1)[0]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,15 @@ def recipe(folder: Path, env_name: str = STEER, actions: int = 2) -> Recipe:
     return Recipe(env_name, "gymnasium", logdir=str(folder), trained=True, time_limit=100)
 
 
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The caller's folder, which is not the run's."""
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
 def expected(drives: Recipe, seed: int) -> tuple[float, int]:
     (result,) = Driver(drives).evaluate([Episode(0, seed)])
     return result.episode_return, result.steps
@@ -46,13 +59,14 @@ def pictures(path: Path) -> list[UInt8Array]:
 
 @pytest.mark.parametrize(("env_name", "actions"), [(STEER, 2), (PICK, 3)], ids=["box", "discrete"])
 def test_without_a_screen_a_video_has_every_moment_and_says_where_it_is(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], env_name: str, actions: int
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], beside: Path, env_name: str, actions: int
 ) -> None:
     drives = recipe(tmp_path, env_name, actions)
 
     (result,) = watch(Watch(drives, seed=5))
 
-    path = tmp_path / "watch_seed_5.mp4"
+    path = beside / "watch_seed_5.mp4"
+    assert not list(tmp_path.glob("*.mp4")), "a run's folder is left as it is"
     assert str(path) in capsys.readouterr().out
     assert (result.episode_return, result.steps) == expected(drives, 5)
     frames = pictures(path)
@@ -133,7 +147,9 @@ def test_restart_goes_on_to_the_next_seed_from_its_first_step(tmp_path: Path, wi
     assert result.episode.seed == 6 and result.episode_return == expected(drives, 6)[0]
 
 
-def test_where_no_window_opens_a_video_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_window_opens_a_video_is_written(
+    tmp_path: Path, beside: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     class Broken(FakeWindow):
         def __enter__(self) -> FakeWindow:
             raise NoScreen("no video device")
@@ -141,7 +157,67 @@ def test_where_no_window_opens_a_video_is_written(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(watching, "has_screen", lambda: True)
     monkeypatch.setattr(watching, "Window", Broken)
     watch(Watch(recipe(tmp_path), seed=5))
-    assert (tmp_path / "watch_seed_5.mp4").is_file()
+    assert (beside / "watch_seed_5.mp4").is_file()
+    assert "No window can be seen here (no video device): a video is written, watch_seed_5.mp4." in caplog.text
+
+
+DEAD = [
+    {"DISPLAY": ":99"},
+    {"WAYLAND_DISPLAY": "wayland-99"},
+    {"DISPLAY": ":99", "SDL_VIDEODRIVER": "x11"},
+    {"DISPLAY": ":99", "SDL_VIDEODRIVER": "nonsense"},
+    {"SDL_VIDEODRIVER": "offscreen"},
+    {"SDL_VIDEODRIVER": "evdev"},
+    {"SDL_VIDEODRIVER": "dummy"},
+    {},
+]
+LOOK = """
+import json, os, sys
+from world_models.report.window import _DISPLAYS, NoScreen, Window, has_screen
+for names in json.loads(sys.argv[1]):
+    for name in _DISPLAYS:
+        os.environ.pop(name, None)
+    os.environ.update(names)
+    try:
+        print("seen" if has_screen() and Window("test", 50) else "unseen")
+    except NoScreen:
+        print("unseen")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux names its display by variables")
+def test_a_dead_display_is_found_out_when_the_window_opens() -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", LOOK, json.dumps(DEAD)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    said = [line for line in done.stdout.splitlines() if "seen" in line]
+    assert said == ["unseen"] * len(DEAD), done.stderr
+
+
+@pytest.mark.parametrize("driver", windows.UNSEEN)
+def test_a_driver_that_draws_for_nobody_is_no_screen(
+    tmp_path: Path, beside: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, driver: str
+) -> None:
+    monkeypatch.setattr(watching, "has_screen", lambda: True)
+    monkeypatch.setattr(pygame.display, "get_driver", lambda: driver)
+    monkeypatch.setenv("DISPLAY", ":99")
+    watch(Watch(recipe(tmp_path), seed=5))
+    assert (beside / "watch_seed_5.mp4").is_file()
+    assert "DISPLAY=:99" in caplog.text and f"SDL draws {driver}" in caplog.text
+
+
+@pytest.mark.parametrize("out", [None, "w.mp4", "file/w.mp4"])
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_driven(
+    tmp_path: Path, beside: Path, monkeypatch: pytest.MonkeyPatch, out: str | None
+) -> None:
+    (beside / "file").write_text("in the way")
+    for name in ("watch_seed_5.mp4", "w.mp4"):
+        (beside / name).mkdir()
+    driven: list[object] = []
+    monkeypatch.setattr(watching.Driver, "evaluate", lambda *args, **more: driven.append(args))
+    with pytest.raises(ConfigError, match=r"beside.*\.mp4 cannot be written .*--out"):
+        watch(Watch(recipe(tmp_path), seed=5, out=out))
+    assert not driven
 
 
 @pytest.mark.parametrize(
@@ -171,7 +247,8 @@ def press(*keys: int) -> None:
         pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key))
 
 
-def test_the_window_shows_its_picture_and_hears_its_keys() -> None:
+def test_the_window_shows_its_picture_and_hears_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "UNSEEN", ())  # the tests' driver is one
     picture = np.zeros((64, 96, 3), np.uint8)
     picture[:, :48] = (200, 30, 60)
     with Window("test", fps=1000) as window:

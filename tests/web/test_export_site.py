@@ -291,7 +291,9 @@ def test_the_command_says_where_the_page_is_and_how_to_look_at_it(
     flags = ["--starts", str(STARTS), "--seed", str(SEED)]
     assert cli.main(["export", "web", "--logdir", str(run), "--out", str(out), *flags]) == 0
     said = capsys.readouterr().out
-    assert f"{out}: " in said and "gzip" in said and f"python -m http.server -d {out}" in said
+    assert f"{out}: " in said and "gzip" in said
+    last = said.splitlines()[-1]
+    assert f"python -m http.server -d {out}" in last and "http://localhost:8000" in last
     starts = [load(folder / "model" / "manifest.json")["starts"] for folder in (out, site)]
     assert starts[0] == starts[1]
 

@@ -16,8 +16,9 @@ pytest.importorskip("onnxscript", reason="the extra `web` is not installed")
 
 from tests.chromium import chromium
 from tests.small_envs import PICK
-from tests.web_page import SIDEWAYS, Opened, Visit, latents, random_run, random_site, served, visit
+from tests.web_page import SIDEWAYS, Opened, Visit, latents, manifest_of, random_run, random_site, served, visit
 from world_models.models.load import load_cell
+from world_models.web.folder import file_facts, write_json
 from world_models.web.graphs import memory_graph
 from world_models.web.onnx_files import onnx_bytes
 
@@ -252,7 +253,10 @@ def test_sideways_dreams_end_when_m_expects_it(opened: Opened, sideways: Path) -
 def test_sideways_dreams_go_on_while_m_expects_that(opened: Opened, sideways: Path, tmp_path: Path) -> None:
     calm = shutil.copytree(sideways, tmp_path / "calm")
     cell = load_cell(random_run(tmp_path / "run", SIDEWAYS, 1, terminal_bias=-9.0))
-    (calm / "model" / "memory.onnx").write_bytes(onnx_bytes(memory_graph(cell)))
+    graph, manifest = calm / "model" / "memory.onnx", manifest_of(calm)
+    graph.write_bytes(onnx_bytes(memory_graph(cell)))
+    manifest["files"] |= file_facts([graph])
+    write_json(calm / "model" / "manifest.json", manifest)
     with served(calm) as address, visit(opened[0], address, reduced_motion="reduce") as seen:
         assert not seen.walk(30)[-1]["over"]
         assert seen.page.locator("#danger").inner_text() == "0 %"

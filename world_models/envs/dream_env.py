@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from world_models.datasets.dream_starts import load_starts, starts_path
+from world_models.envs.dream_id import DREAM_ID
 from world_models.envs.env_kwargs import parse_env_kwargs
 from world_models.envs.registry import env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
@@ -22,6 +23,7 @@ from world_models.models.dream import load_dream
 from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_vae
 from world_models.types import FRAME_SHAPE, UInt8Array
+from world_models.utils.device import resolve_device
 from world_models.utils.threads import one_torch_thread
 from world_models.vision.frames import frames_from_images
 
@@ -32,7 +34,8 @@ Observation = npt.NDArray[Any]
 class DreamEnv(gymnasium.Env[Observation, Any]):
     """M of a run as an environment (Ha & Schmidhuber 2018, section 4).
 
-    The action space is the real environment's. An episode is decided by the seed of its reset: `reset(seed=s)` is
+    It works in worker processes that are forked, spawned or made by the fork server, see docs/dream.md. The action
+    space is the real environment's. An episode is decided by the seed of its reset: `reset(seed=s)` is
     episode s of `dream evaluate`, up to the last digits of M's products, which a long dream amplifies.
 
     `info` has "terminal_probability", and "clamped": how many entries of the latent had left, in this step, the
@@ -46,7 +49,7 @@ class DreamEnv(gymnasium.Env[Observation, Any]):
             uint8 (64, 64, 3).
         env_name, env_kwargs: The real environment, and what it is made with; by default what the starts say.
         render_mode: "rgb_array" or None: V's picture, uint8 (64, 64, 3).
-        device: Of M and V.
+        device: Of M and V: "cpu", "cuda", "mps" or "auto".
 
     Raises:
         CheckpointError: V or M is missing, sizes do not fit, or the terminal head was not trained.
@@ -58,7 +61,7 @@ class DreamEnv(gymnasium.Env[Observation, Any]):
 
     def __init__(
         self,
-        logdir: str | Path,
+        logdir: str | Path | None = None,
         *,
         temperature: float = 1.0,
         deterministic: bool = False,
@@ -74,11 +77,16 @@ class DreamEnv(gymnasium.Env[Observation, Any]):
         render_mode: str | None = None,
         device: str = "cpu",
     ) -> None:
+        if logdir is None:
+            raise ConfigError(
+                f"A dream needs the folder of a trained run: give logdir, as in gymnasium.make({DREAM_ID!r}, "
+                "logdir='results/car')."
+            )
         if observation not in OBSERVATIONS:
             raise ConfigError(f"observation={observation!r} is unknown: it is one of {', '.join(OBSERVATIONS)}.")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigError(f"render_mode={render_mode!r} is unknown: it is 'rgb_array' or None.")
-        if max_steps is not None and max_steps < 1:
+        if max_steps is not None and not (isinstance(max_steps, (int, np.integer)) and max_steps >= 1):
             raise ConfigError(f"max_steps={max_steps!r} cannot work: give a whole number of at least 1.")
         rules = DreamRules(
             temperature=temperature,
@@ -91,17 +99,23 @@ class DreamEnv(gymnasium.Env[Observation, Any]):
             precision="fp32",
         )
         self.render_mode, self.observation = render_mode, observation
-        self._dream = load_dream(logdir, rules, block=1, device=device)
+        # One thread from the first product on: a forked worker has the parent's pool of threads but not its threads,
+        # and waits for ever for whatever it would share out among them.
+        with one_torch_thread():
+            self._load(logdir, rules, resolve_device(device, strict=True))
         self._take_environment(logdir, env_name, env_kwargs, max_steps)
-        sees = observation == "frame" or render_mode is not None
+        self.observation_space = self._observation_space()
+        self._steps = -1  # no episode yet
+
+    def _load(self, logdir: str | Path, rules: DreamRules, device: torch.device) -> None:
+        self._dream = load_dream(logdir, rules, block=1, device=device)
+        sees = self.observation == "frame" or self.render_mode is not None
         self._vae = load_vae(logdir, device) if sees else None
         if self._vae is not None and self._vae.latent_size != self._dream.latents:
             raise CheckpointError(
                 f"V in {logdir} has {self._vae.latent_size} latents and M {self._dream.latents}: they are from "
                 "different runs; train M on this V (--stage rnn)."
             )
-        self.observation_space = self._observation_space()
-        self._steps = -1  # no episode yet
 
     def _take_environment(
         self, logdir: str | Path, env_name: str | None, env_kwargs: Mapping[str, Any] | None, max_steps: int | None

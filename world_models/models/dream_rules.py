@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,9 @@ class DreamRules:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
+        for name in ("temperature", "terminal_weight", "threshold", "reward_limit"):
+            if not isinstance(getattr(self, name), Real):
+                raise ConfigError(f"{name}={getattr(self, name)!r} cannot work: give a number.")
         if not 0 < self.temperature < math.inf:
             raise ConfigError(
                 f"temperature={self.temperature!r} cannot work: give a finite number above 0 (deterministic is the "

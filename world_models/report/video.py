@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +13,7 @@ from typing import Any, Self
 import imageio_ffmpeg
 import numpy as np
 
-from world_models.errors import DataError, MissingDependencyError
+from world_models.errors import ConfigError, DataError, MissingDependencyError
 from world_models.types import UInt8Array
 
 
@@ -31,14 +33,31 @@ class VideoWriter:
         self.fps = fps
         self._temporary = self.path.with_name(f".{self.path.stem}.part.mp4")
         self._ffmpeg: Generator[None, Any, None] | None = None
+        self._shape: tuple[int, ...] | None = None  # of the first picture
 
     def write(self, picture: UInt8Array) -> None:
-        """Adds a picture (H, W, 3) uint8 of even size, the same as the first one's."""
+        """Adds a picture (H, W, 3) uint8 of even size, the same as the first one's.
+
+        Raises:
+            DataError: It is none.
+        """
+        self._check(picture)
         if self._ffmpeg is None:
+            self._shape = picture.shape
             find_ffmpeg()
             self._ffmpeg = _encoder(self._temporary, (picture.shape[1], picture.shape[0]), self.fps)
             self._ffmpeg.send(None)
         self._ffmpeg.send(np.ascontiguousarray(picture))
+
+    def _check(self, picture: UInt8Array) -> None:
+        shape = picture.shape
+        if picture.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape or any(n % 2 for n in shape[:2]):
+            raise DataError(
+                f"{self.path}: a picture is {picture.dtype} of shape {shape}, and a video takes uint8 (H, W, 3) with "
+                "even H and W."
+            )
+        if self._shape is not None and shape != self._shape:
+            raise DataError(f"{self.path}: a picture has shape {shape}, and the video's first had {self._shape}.")
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +96,24 @@ def write_video(path: str | os.PathLike[str], pictures: Iterable[UInt8Array], fp
     if not count:
         raise DataError(f"{target}: a video needs at least one picture; record the episode's frames.")
     return target
+
+
+def check_target(path: Path) -> None:
+    """Makes the folder of a video that is to be, before anything is driven for it.
+
+    Raises:
+        ConfigError: A file cannot be written there.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, f"{path.name} is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{path.absolute()} cannot be written ({error.strerror}): name a file elsewhere (--out FILE.mp4)."
+        ) from error
 
 
 def find_ffmpeg() -> str:

@@ -17,7 +17,7 @@ from world_models.models.load import load_cell, load_vae
 from world_models.report.episode import frames_per_second, shown
 from world_models.report.inner import InnerView, Seen
 from world_models.report.panels import compose, panels_of
-from world_models.report.video import VideoWriter, find_ffmpeg
+from world_models.report.video import VideoWriter, check_target, find_ffmpeg
 from world_models.report.window import KEYS, NoScreen, Quit, Restart, Window, has_screen
 from world_models.rollout.driver import BACKENDS, Driver, Recipe
 from world_models.rollout.loop import Transition
@@ -60,28 +60,36 @@ class Watch:
 def watch(asked: Watch) -> list[EpisodeResult]:
     """Shows episodes in a window until the viewer quits, or writes one to a video file and says where.
 
+    Where nobody could see a window the video is written into the current folder.
+
     Returns:
         The episodes that came to their end.
 
     Raises:
         CheckpointError: the run lacks a stage.
-        ConfigError: a setting that cannot work.
+        ConfigError: a setting that cannot work, or the video's folder cannot be written.
         MissingDependencyError: pygame, or for a video ffmpeg, is missing.
     """
     asked.check()
     driver = Driver(replace(asked.recipe, num_lanes=1))
     try:
-        if asked.out is None and has_screen():
-            try:
-                return _in_window(asked, driver)
-            except NoScreen as error:
-                _LOG.warning("No window can be opened (%s): a video is written.", error)
-        return _to_file(asked, driver)
+        if asked.out is not None:
+            check_target(Path(asked.out))
+            return _to_file(asked, driver, Path(asked.out))
+        try:
+            return _in_window(asked, driver)
+        except NoScreen as error:
+            where = Path(f"watch_seed_{asked.seed}.mp4")
+            check_target(where)
+            _LOG.warning("No window can be seen here (%s): a video is written, %s.", error, where)
+            return _to_file(asked, driver, where)
     finally:
         driver.close()
 
 
 def _in_window(asked: Watch, driver: Driver) -> list[EpisodeResult]:
+    if not has_screen():
+        raise NoScreen("neither DISPLAY, WAYLAND_DISPLAY nor SDL_VIDEODRIVER names a screen")
     results: list[EpisodeResult] = []
     title = f"{driver.lanes.spec.env_id}: {KEYS}"
     with Window(title, frames_per_second(asked.recipe.env_name)) as window:
@@ -95,13 +103,11 @@ def _in_window(asked: Watch, driver: Driver) -> list[EpisodeResult]:
     return results  # pragma: no cover (seeds never end)
 
 
-def _to_file(asked: Watch, driver: Driver) -> list[EpisodeResult]:
-    where = Path(asked.out or Path(asked.recipe.logdir or ".") / f"watch_seed_{asked.seed}.mp4")
+def _to_file(asked: Watch, driver: Driver, where: Path) -> list[EpisodeResult]:
     find_ffmpeg()
-    where.parent.mkdir(parents=True, exist_ok=True)
     with VideoWriter(where, frames_per_second(asked.recipe.env_name)) as video:
         result = _episode(asked, driver, asked.seed, _File(video))
-    print(f"Seed {asked.seed}: return {result.episode_return:.1f} in {result.steps} steps. Video: {where}")
+    print(f"Seed {asked.seed}: return {result.episode_return:.1f} in {result.steps} steps. Video: {where.absolute()}")
     return [result]
 
 
@@ -160,7 +166,11 @@ def add_watch_flags(parser: argparse.ArgumentParser, seed: int) -> None:
     add = parser.add_argument
     add("--logdir", required=True, help="the run's folder")
     add("--seed", type=int, default=seed, help=f"of the first episode ({seed}); R goes on to the next")
-    add("--out", metavar="FILE", help="write a video (.mp4) of one episode in place of opening a window")
+    add(
+        "--out",
+        metavar="FILE",
+        help="write a video (.mp4) of one episode, not a window; where there is no screen, into this folder",
+    )
     add("--temperature", type=float, default=1.0, metavar="X", help="of the dream: more is less certain (1)")
     add("--dream_steps", type=int, default=50, metavar="N", help="steps a dream goes on alone (50; 0: no dream)")
     add("--env", metavar="ID", help="another environment than the controller's")

@@ -11,6 +11,8 @@ from world_models.errors import MissingDependencyError
 from world_models.types import UInt8Array
 
 KEYS = "space: pause   S: one step   R: next seed   Q: quit"
+UNSEEN = ("dummy", "offscreen", "evdev")  # SDL's drivers that draw for nobody; it falls back to them without a word
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 _PAUSED_FPS = 30
 
 
@@ -30,16 +32,16 @@ def has_screen() -> bool:
     """Whether somebody could see a window: on Linux there is a display, or SDL_VIDEODRIVER names a visible one."""
     if not sys.platform.startswith("linux"):
         return True
-    if os.environ.get("SDL_VIDEODRIVER") in ("dummy", "offscreen"):
+    if os.environ.get("SDL_VIDEODRIVER") in UNSEEN:
         return False
-    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
+    return any(os.environ.get(name) for name in _DISPLAYS)
 
 
 class Window:
     """A window of pictures.
 
     Raises:
-        NoScreen: the system has no screen to open it on.
+        NoScreen: the system has no screen to open it on, or none that anybody sees.
         MissingDependencyError: pygame is not installed.
     """
 
@@ -59,7 +61,16 @@ class Window:
             pygame.display.init()
         except pygame.error as error:
             raise NoScreen(str(error)) from error
+        self._refuse_unseen()
         self._clock = pygame.time.Clock()
+
+    def _refuse_unseen(self) -> None:
+        driver = self._pygame.display.get_driver()
+        if driver not in UNSEEN:
+            return
+        self._pygame.display.quit()
+        named = [f"{name}={os.environ[name]}" for name in _DISPLAYS if os.environ.get(name)]
+        raise NoScreen(f"{' and '.join(named) or 'this system'} leads to no display, SDL draws {driver}")
 
     def __enter__(self) -> Self:
         return self

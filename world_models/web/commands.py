@@ -58,6 +58,7 @@ def _export_web(args: argparse.Namespace, run_recipe: Callable[..., Recipe]) -> 
     recipe = run_recipe(args.logdir, args.env, args.backend, env_kwargs=args.env_kwargs)
     site = export_site(recipe, args.out, starts=args.starts, seed=args.seed)
     print(f"{site.folder}: {_megabytes(site.total)}, {_megabytes(site.compressed)} where the host compresses (gzip)")
+    print("A web server has to serve it, any will do; opened as a file it does not run.")
     print(f"Look at it: python -m http.server -d {site.folder}, then open http://localhost:8000")
 
 

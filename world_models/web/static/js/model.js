@@ -1,12 +1,15 @@
 // The three networks: their files, their ONNX Runtime sessions, and one call for each. No page in here.
 
+import { bytesOf, DreamError, imageOf, jsonOf, moduleOf } from "./files.js";
+
 const VENDOR = new URL("../vendor/ort/", import.meta.url);
 const MODEL = new URL("../model/", import.meta.url);
+/** Of ort-wasm-simd-threaded.wasm, as vendor/README.md says: the largest file by far. */
+const RUNTIME_BYTES = 14239897;
+/** What the page cannot do without. */
+const NEEDED = ["files", "starts", "controls", "fps", "latent_size", "hidden_size", "action_size", "gaussians", "latent_mean", "latent_std"];
 // The smallest module that uses SIMD: if this validates, ONNX Runtime's build runs.
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
-
-/** Something that the visitor or the page's host can mend; its message is shown as it is. */
-export class DreamError extends Error {}
 
 function checkBrowser() {
   if (typeof WebAssembly !== "object") {
@@ -17,55 +20,15 @@ function checkBrowser() {
   }
 }
 
-async function fetched(url) {
-  const name = url.pathname.split("/").slice(-2).join("/");
-  let response;
-  try {
-    response = await fetch(url);
-  } catch {
-    throw new DreamError(`${name} could not be fetched: look at the connection, and whether the server still runs, and reload.`);
-  }
-  if (!response.ok) {
-    throw new DreamError(`${name} is missing (HTTP ${response.status}): the site is incomplete; export it again.`);
-  }
-  return response;
-}
-
-/** A file's bytes; `onBytes` hears of every piece that arrives. */
-async function bytesOf(url, onBytes) {
-  const response = await fetched(url);
-  const pieces = [];
-  let total = 0;
-  for (const reader = response.body.getReader(); ;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    pieces.push(value);
-    total += value.length;
-    onBytes(value.length);
-  }
-  const all = new Uint8Array(total);
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
-}
-
-async function jsonOf(url) {
-  const response = await fetched(url);
-  try {
-    return await response.json();
-  } catch {
-    throw new DreamError(`${url.pathname.split("/").pop()} is not JSON: the site is broken; export it again.`);
-  }
-}
-
 /** manifest.json; its sizes and starts are all that the page knows of the game. */
 export async function loadManifest() {
   const manifest = await jsonOf(new URL("manifest.json", MODEL));
-  if (manifest.format !== 1) {
-    throw new DreamError(`manifest.json has format ${manifest.format}, and this page reads format 1: export the site again.`);
+  if (manifest?.format !== 1) {
+    throw new DreamError(`model/manifest.json has format ${manifest?.format}, and this page reads format 1: export the site again.`);
+  }
+  const missing = NEEDED.filter((name) => !(name in manifest));
+  if (missing.length > 0) {
+    throw new DreamError(`model/manifest.json is damaged, it lacks ${missing.join(", ")}: export the site again.`);
   }
   return manifest;
 }
@@ -74,26 +37,29 @@ export async function loadManifest() {
 export async function loadRecording(start) {
   const [facts, image] = await Promise.all([
     jsonOf(new URL(start.recording, MODEL)),
-    new Promise((resolve, reject) => {
-      const sheet = new Image();
-      sheet.onload = () => resolve(sheet);
-      sheet.onerror = () => reject(new DreamError(`${start.sprite} is missing: the site is incomplete; export it again.`));
-      sheet.src = new URL(start.sprite, MODEL).href;
-    }),
+    imageOf(new URL(start.sprite, MODEL)),
   ]);
   return { ...facts, image };
 }
 
-async function loadRuntime() {
+/** ONNX Runtime, with its WebAssembly fetched here: it would not say which of its files is missing. */
+async function loadRuntime(onBytes) {
+  const [ort, , wasmBinary] = await Promise.all([
+    moduleOf(new URL("ort.wasm.min.mjs", VENDOR)),
+    moduleOf(new URL("ort-wasm-simd-threaded.mjs", VENDOR)),
+    bytesOf(new URL("ort-wasm-simd-threaded.wasm", VENDOR), { bytes: RUNTIME_BYTES }, onBytes),
+  ]);
+  // One thread: more need headers (COOP, COEP) that plain static hosts do not send.
+  Object.assign(ort.env.wasm, { numThreads: 1, wasmPaths: VENDOR.href, wasmBinary: wasmBinary.buffer });
+  ort.env.logLevel = "error";
+  return ort;
+}
+
+async function startSession(ort, name, bytes) {
   try {
-    const ort = await import(new URL("ort.wasm.min.mjs", VENDOR).href);
-    // One thread: more need headers (COOP, COEP) that plain static hosts do not send.
-    ort.env.wasm.numThreads = 1;
-    ort.env.wasm.wasmPaths = VENDOR.href;
-    ort.env.logLevel = "error";
-    return ort;
+    return await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
   } catch (error) {
-    throw new DreamError(`The runtime of the networks (vendor/ort) could not be loaded: export the site again. (${error.message})`);
+    throw new DreamError(`model/${name}.onnx could not be started: export the site again, or open it in a current browser. (${error.message})`);
   }
 }
 
@@ -102,21 +68,18 @@ export class Networks {
   /** Loads what `manifest.files` names; `onProgress` hears the loaded share, 0 to 1. */
   static async load(manifest, onProgress) {
     checkBrowser();
-    const ort = await loadRuntime();
     // The encoder stays on the server: a dream needs no eyes.
     const names = ["decoder", "memory", "controller"].filter((name) => `${name}.onnx` in manifest.files);
-    const whole = names.reduce((sum, name) => sum + manifest.files[`${name}.onnx`].bytes, 0);
+    const facts = names.map((name) => manifest.files[`${name}.onnx`]);
+    const whole = facts.reduce((sum, { bytes }) => sum + bytes, RUNTIME_BYTES);
     let loaded = 0;
     const hear = (count) => onProgress(Math.min(1, (loaded += count) / whole));
-    const files = await Promise.all(names.map((name) => bytesOf(new URL(`${name}.onnx`, MODEL), hear)));
+    const [ort, ...files] = await Promise.all([
+      loadRuntime(hear),
+      ...names.map((name, i) => bytesOf(new URL(`${name}.onnx`, MODEL), facts[i], hear)),
+    ]);
     const sessions = {};
-    for (const [i, name] of names.entries()) {
-      try {
-        sessions[name] = await ort.InferenceSession.create(files[i], { executionProviders: ["wasm"] });
-      } catch (error) {
-        throw new DreamError(`${name}.onnx could not be started: export the site again, or open it in a current browser. (${error.message})`);
-      }
-    }
+    for (const [i, name] of names.entries()) sessions[name] = await startSession(ort, name, files[i]);
     return new Networks(ort, manifest, sessions);
   }
 
