@@ -75,6 +75,13 @@ def flipped(data: bytes) -> bytes:
     return data[:-9] + bytes([data[-9] ^ 255]) + data[-8:]
 
 
+def named(value: Mapping[str, Fault] | str) -> str:
+    """A case's name, the same in every process of the tests: a function's address is not."""
+    if isinstance(value, str):
+        return value
+    return ", ".join(f"{path} {getattr(fault, '__name__', fault)}" for path, fault in value.items())
+
+
 @pytest.mark.parametrize(
     ("faults", "says"),
     [
@@ -111,7 +118,7 @@ def flipped(data: bytes) -> bytes:
         ({"style.css": "page"}, r"style.css is missing: .*\(HTML\)"),
         ({"style.css": "plain"}, "style.css comes as “text/plain”, and browsers take only “text/css”"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_what_is_wrong_is_said_with_the_files_name(
     browser: Browser, site: Path, faults: dict[str, Fault], says: str
