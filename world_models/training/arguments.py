@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import Any
 
+from world_models import budgets
 from world_models.configs.presets import PRESETS, Preset, preset
 from world_models.envs.registry import env_spec
 from world_models.rollout.driver import BACKENDS, POLICIES
@@ -125,6 +126,8 @@ def resolve(args: argparse.Namespace, table: Preset | None = None) -> argparse.N
     for name, value in {**DEFAULTS, "ctrl_time_limit": steps, "rollout_len": steps}.items():
         if getattr(args, name, None) is None:
             setattr(args, name, flags.get(name, value))
+    for name in ("rounds", "seq_len", "ctrl_time_limit"):  # the others where they are used
+        setattr(args, name, budgets.at_most(name, getattr(args, name)))
     folder = re.split("[/:]", args.env)[-1].rsplit("-v", 1)[0].lower()
     args.data_dir = args.data_dir or f"./data/{folder}"
     args.logdir = args.logdir or f"./results/{folder}"

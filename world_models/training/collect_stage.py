@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from world_models import budgets
 from world_models.envs.mirrored import check_mirror
 from world_models.envs.registry import canonical_id, env_spec
 from world_models.errors import ConfigError, DataError
@@ -71,6 +72,7 @@ def generate_rollouts(
     if mirrored:
         check_mirror(env_spec(env_id))
     paths = _missing(Path(data_dir), num_rollouts, seed)
+    seq_len = budgets.rollout_len(seq_len)
     recipe = Recipe(
         env_name=env_id,
         backend=backend,
@@ -107,7 +109,7 @@ def _missing(folder: Path, num_rollouts: int, seed: int) -> dict[int, str]:
     """{seed: path} of the rollouts that are still to be collected."""
     there = sorted(folder.glob("*.npz")) if folder.is_dir() else []
     taken = {int(match[1]) for path in there if (match := _NAME.fullmatch(path.name))}
-    wanted = num_rollouts - len(there)
+    wanted = budgets.rollouts(num_rollouts, len(there)) - len(there)
     if wanted < 0:
         raise DataError(
             f"{folder} has {len(there)} rollouts already, more than num_rollouts={num_rollouts}: ask for at least "

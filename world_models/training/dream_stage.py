@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from world_models import budgets
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.envs.registry import env_spec
@@ -88,10 +89,11 @@ def evaluate_dream(
     for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
         if value < least:
             raise ConfigError(f"{name}={value!r} cannot work: give a whole number of at least {least}.")
+    episodes, num_lanes = budgets.at_most("episodes", episodes), budgets.at_most("num_lanes", num_lanes)
     started = time.monotonic()
     _, facts = load_controller(logdir)
     spec = env_spec(env_name or facts.get("env_name") or environment_of(logdir))
-    limit = time_limit or spec.max_steps
+    limit = budgets.at_most("time_limit", time_limit or spec.max_steps)
     lanes = min(num_lanes, -(-episodes // (workers or cpu_count())))
     recipe = DreamRecipe(spec.env_id, str(logdir), rules, lanes, time_limit=limit, trained=True)
     executor = make_executor(recipe, workers or cpu_count())
@@ -111,6 +113,7 @@ def evaluate_dream(
         "deterministic": rules.deterministic,
         "seconds": round(time.monotonic() - started, 1),
         "versions": versions(),
+        **budgets.facts(),
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from world_models import budgets
 from world_models.configs.presets import Preset
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.envs.registry import canonical_id, env_spec, make_gym
@@ -241,6 +242,7 @@ class Pipeline:
             **{who: {key: score[key] for key in keep} for who, score in scores.items()},
             "seconds": dict(self.seconds),
             "versions": versions(),
+            **budgets.facts(),
         }
 
     def report(self, summary: dict[str, Any]) -> Path:

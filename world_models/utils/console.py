@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from world_models import budgets
 from world_models.errors import WorldModelsError
 
 INTERRUPTED = 130
@@ -18,6 +19,7 @@ def guarded(work: Callable[[], object]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     _without_a_screen()
     try:
+        budgets.announce()
         work()
     except WorldModelsError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from world_models import budgets
 from world_models.errors import DataError
 from world_models.utils.run_dir import json_value
 from world_models.utils.versions import versions
@@ -42,7 +43,7 @@ def write_settings(logdir: str | os.PathLike[str], part: str, values: Mapping[st
     """
     path = Path(logdir) / FILE_NAME
     kept = {name: json_value(value) for name, value in values.items() if name not in _LEFT_OUT}
-    content = {**read_settings(logdir), part: {**kept, "versions": versions()}}
+    content = {**read_settings(logdir), part: {**kept, "versions": versions(), **budgets.facts()}}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     temporary.write_text(json.dumps(content, indent=2, default=str, allow_nan=False) + "\n", encoding="utf-8")
