@@ -33,7 +33,7 @@ MOST: dict[str, int] = {
     "time_limit": 12,
     "ctrl_time_limit": 12,
     "episodes": 2,
-    "num_lanes": 4,
+    "num_lanes": 16,
     # V and M.
     "num_epochs": 1,
     "train_batch_size": 16,
@@ -54,9 +54,10 @@ MOST: dict[str, int] = {
     "whitening_episodes": 2,
     "first_horizon": 12,
     "components": 8,  # more than few states can tell
-    "foreseen": 16,
+    "foreseen": 8,
     # The gradient: what its scales are taken from in a dream, some updates of the critic alone, and one of C as well.
-    "gradient_steps": 2000,
+    "gradient_steps": 1500,
+    "scaled_by": 2,
     "update_steps": 8,
     "updates": 7,
     # What is looked at, and measured.

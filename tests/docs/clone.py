@@ -80,13 +80,13 @@ class Clone:
             return
         if package := exceptions.missing_package(step.text):
             pytest.skip(f"{package} is not installed")
-        self._name_folders(step)
+        self._name_folders(step, patch)
         words = exceptions.words_of(step.text)
         while "=" in words[0]:
             patch.setenv(*words.pop(0).split("=", 1))
         assert _ended(words, patch) == step.code, f"{step}: not the exit code of the page"
 
-    def _name_folders(self, step: Step) -> None:
+    def _name_folders(self, step: Step, patch: pytest.MonkeyPatch) -> None:
         """Where the page's RUN, DATA, ... are now."""
         for link in self.links:
             link.unlink()
@@ -94,12 +94,14 @@ class Clone:
         for page, told, meant in exceptions.STANDS_FOR:
             if page == step.page and told in step.text:
                 for name, source in meant.items():
-                    self._name_folder(self.folder / name, source)
+                    self._name_folder(self.folder / name, source, patch)
                 return
 
-    def _name_folder(self, name: Path, source: str | None) -> None:
+    def _name_folder(self, name: Path, source: str | None, patch: pytest.MonkeyPatch) -> None:
         if source is None:
             shutil.rmtree(name, ignore_errors=True)
+        elif source.startswith("world-models "):
+            assert _ended(exceptions.words_of(source), patch) == 0
         elif not name.exists():
             if name.parent != self.folder:
                 name.parent.mkdir(exist_ok=True)
@@ -119,7 +121,10 @@ class Clone:
         script = self.folder / f"script_{step.line}.py"
         script.write_text(step.text, encoding="utf-8")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT)])}
-        done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+        place = self.folder
+        if "generate_rollouts(" in step.text:  # it begins with nothing, and so needs nothing of the page
+            (place := self.folder / f"alone_{step.line}").mkdir()
+        done = subprocess.run([sys.executable, script], cwd=place, env=environment, capture_output=True, text=True)
         assert done.returncode == step.code, done.stderr
 
     def close(self) -> None:
@@ -144,6 +149,7 @@ def _ended(words: list[str], patch: pytest.MonkeyPatch) -> int:
             return cli.main(words[1:])
         if words[:2] == ["python", "-m"]:
             patch.setattr(sys, "argv", words[2:])
+            patch.delitem(sys.modules, words[2], raising=False)  # it is read anew, as the main module
             runpy.run_module(words[2], run_name="__main__", alter_sys=True)
             return 0
     except SystemExit as ended:

@@ -12,6 +12,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 import urllib.request
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, steps
 from tests.web_page import served
 from world_models import cli
 
@@ -53,8 +54,7 @@ def known_to_ruff(words: list[str], folder: Path) -> None:
     """The tool is among the developers' own, and has that command."""
     if importlib.util.find_spec("ruff") is None:
         pytest.skip("ruff is not installed")
-    tool = Path(words[0]).name
-    subprocess.run([shutil.which(tool) or tool, words[1], "--help"], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "ruff", words[1], "--help"], check=True, capture_output=True)
 
 
 def every_command_has_help(words: list[str], folder: Path) -> None:
@@ -75,6 +75,11 @@ def has_help(words: list[str], folder: Path) -> None:
         assert ended.value.code == 0
 
 
+def is_run_by_another_page(words: list[str], folder: Path) -> None:
+    """docs/results.md has the same command with the seed that is the default."""
+    assert f"{shlex.join(words)} --seed 0" in {step.text for step in steps("docs/results.md")}
+
+
 class Row(NamedTuple):
     """A command (all of it, as a pattern) that is not run; `check` gets its words and the folder it belongs to."""
 
@@ -92,6 +97,7 @@ NOT_RUN = (
         served_on_its_own,
     ),
     Row(r"\.venv/bin/ruff .*", "it is about the clone's own files", known_to_ruff),
+    Row(r"world-models run --preset carracing", "it is run once, for docs/results.md", is_run_by_another_page),
     Row(r"world-models COMMAND --help", "COMMAND stands for every command", every_command_has_help),
     Row(r"world-models [a-z]+( (onnx|web|run|train|evaluate|table))?", "a sentence names the command", has_help),
     Row(r"python -m benchmarks\.(ablations|evolve_on)", "a sentence names the program", has_help),
@@ -108,8 +114,8 @@ NEEDS = {
 }
 """Optional packages, and what in a command tells that it needs one (Python says so by its imports)."""
 
-# Names that stand for the reader's own folders: (page, in the command, {name: what of the page it is}); None: a folder
-# of that name which is there already is another one.
+# Names that stand for the reader's own folders: (page, in the command, {name: the folder of the page that it is, or the
+# command that makes it}); None: a folder of that name which is there already is another one.
 STANDS_FOR: tuple[tuple[str, str, dict[str, str | None]], ...] = (
     ("README.md", "--logdir RUN ", {"RUN": "checkpoints/carracing"}),
     ("docs/results.md", "--logdir RUN/round_2", {"RUN": "results/carracing", "DATA": "data/carracing", "OUT": None}),
@@ -118,7 +124,11 @@ STANDS_FOR: tuple[tuple[str, str, dict[str, str | None]], ...] = (
     ("docs/results.md", "--preset takecover", {"RUN": "results/takecover", "C": None}),
     ("docs/results.md", "RUN/round_3 --out C", {"RUN/round_3": "results/carracing/round_2", "C": None}),
     ("docs/results.md", "--dreamt C", {"RUN/round_3": "results/carracing/round_2", "OUT": None}),
-    ("docs/results.md", "benchmarks.page SITE", {"SITE": "site"}),
+    (
+        "docs/results.md",
+        "benchmarks.page SITE",
+        {"SITE": "world-models export web --logdir checkpoints/carracing --out SITE"},
+    ),
     ("checkpoints/README.md", "AGENT", {"AGENT": "checkpoints/carracing"}),
 )
 

@@ -79,7 +79,7 @@ class _Lanes:
     def states(self, parameters: DoubleArray) -> torch.Tensor:
         """What C sees now and then on its way (n, D)."""
         own, found = copies(self._driver, parameters, self._count), []
-        for _ in range(_SCALED_BY):
+        for _ in range(budgets.at_most("scaled_by", _SCALED_BY)):
             for _ in range(_APART):
                 self._go(controller_outputs(own, self._dream.inputs))
             found.append(self._inputs.clone())
