@@ -114,6 +114,7 @@ NEEDS = {
 }
 """Optional packages, and what in a command tells that it needs one (Python says so by its imports)."""
 
+_A_SITE = "world-models export web --logdir checkpoints/carracing --out SITE"
 # Names that stand for the reader's own folders: (page, in the command, {name: the folder of the page that it is, or the
 # command that makes it}); None: a folder of that name which is there already is another one.
 STANDS_FOR: tuple[tuple[str, str, dict[str, str | None]], ...] = (
@@ -124,11 +125,7 @@ STANDS_FOR: tuple[tuple[str, str, dict[str, str | None]], ...] = (
     ("docs/results.md", "--preset takecover", {"RUN": "results/takecover", "C": None}),
     ("docs/results.md", "RUN/round_3 --out C", {"RUN/round_3": "results/carracing/round_2", "C": None}),
     ("docs/results.md", "--dreamt C", {"RUN/round_3": "results/carracing/round_2", "OUT": None}),
-    (
-        "docs/results.md",
-        "benchmarks.page SITE",
-        {"SITE": "world-models export web --logdir checkpoints/carracing --out SITE"},
-    ),
+    ("docs/results.md", "benchmarks.page SITE", {"SITE": _A_SITE}),
     ("checkpoints/README.md", "AGENT", {"AGENT": "checkpoints/carracing"}),
 )
 

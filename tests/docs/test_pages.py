@@ -64,7 +64,7 @@ def test_steps_are_fenced_commands_and_blocks_and_inline_commands_in_their_order
         (15, "command", "world-models doctor", 2, ""),
         (17, "command", "world-models collect", 0, ""),
         (24, "file", "x = 1\n", 0, "catch.py"),
-        (28, "python", call, 0, ""),
+        (27, "python", call, 0, ""),
     ]
 
 
