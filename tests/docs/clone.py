@@ -75,11 +75,11 @@ class Clone:
     # -- commands ------------------------------------------------------------------------------------
 
     def _command(self, step: Step, patch: pytest.MonkeyPatch) -> None:
+        if package := exceptions.missing_package(step.text):
+            pytest.skip(f"{package} is not installed")
         if row := exceptions.row_of(step.text):
             row.check(exceptions.words_of(step.text), self.folder)
             return
-        if package := exceptions.missing_package(step.text):
-            pytest.skip(f"{package} is not installed")
         self._name_folders(step, patch)
         words = exceptions.words_of(step.text)
         while "=" in words[0]:
@@ -153,7 +153,9 @@ def _ended(words: list[str], patch: pytest.MonkeyPatch) -> int:
             runpy.run_module(words[2], run_name="__main__", alter_sys=True)
             return 0
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+        if isinstance(ended.code, str):
+            (pytest.skip if exceptions.NO_BROWSER in ended.code else pytest.fail)(ended.code)
+        return ended.code or 0
     pytest.fail(f"{words[0]} is nothing that a test runs: give the command a row in tests/docs/exceptions.py")
 
 

@@ -107,12 +107,14 @@ NOT_RUN = (
 NEEDS = {
     "vizdoom": r"takecover|results/tc\b|table --logdir RUN|train --logdir RUN --out C",
     "envpool": r"backend envpool|benchmarks\.(rollout|view|collect)",
-    "onnx": r"export (onnx|web)|benchmarks\.page",
+    "onnx": r"export (onnx|web)|benchmarks\.page|http\.server",
     "playwright": r"benchmarks\.page",
     "ale_py": r"ALE/|ale_py",
     "wandb": r"--wandb",
 }
 """Optional packages, and what in a command tells that it needs one (Python says so by its imports)."""
+
+NO_BROWSER = "no Chromium starts here"  # what `tests.chromium` says
 
 _A_SITE = "world-models export web --logdir checkpoints/carracing --out SITE"
 # Names that stand for the reader's own folders: (page, in the command, {name: the folder of the page that it is, or the
