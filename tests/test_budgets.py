@@ -60,7 +60,7 @@ def test_with_it_each_stage_is_small_whether_it_was_asked_for_anything_or_not() 
     assert WMVAEConfig(num_epochs=3, extra={"frames_per_epoch": None}).extra == {"frames_per_epoch": 32}
     assert WMMDNRNNConfig(num_epochs=60).extra == {"batches_per_epoch": 2}
     settings = ControllerSettings.from_config(WMControllerConfig())
-    assert (settings.max_generations, settings.eval_episodes, settings.num_lanes) == (1, 2, 16)
+    assert (settings.max_generations, settings.eval_episodes, settings.num_lanes) == (1, 1, 16)
 
 
 @pytest.mark.usefixtures("tiny")

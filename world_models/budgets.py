@@ -30,8 +30,8 @@ MOST: dict[str, int] = {
     "rollout_len": 40,
     "seq_len": 32,
     "rounds": 2,
-    "time_limit": 12,
-    "ctrl_time_limit": 12,
+    "time_limit": 8,
+    "ctrl_time_limit": 8,
     "episodes": 2,
     "num_lanes": 16,
     # V and M.
@@ -49,10 +49,10 @@ MOST: dict[str, int] = {
     "max_generations": 1,
     "phase_generations": 1,
     "eval_every": 2,
-    "eval_episodes": 2,
-    "choice_episodes": 2,
+    "eval_episodes": 1,
+    "choice_episodes": 1,
     "whitening_episodes": 2,
-    "first_horizon": 12,
+    "first_horizon": 8,
     "components": 8,  # more than few states can tell
     "foreseen": 8,
     # The gradient: what its scales are taken from in a dream, some updates of the critic alone, and one of C as well.
@@ -63,7 +63,9 @@ MOST: dict[str, int] = {
     # What is looked at, and measured.
     "temperatures": 2,
     "starts": 1,
-    "film_steps": 12,
+    "film_steps": 8,
+    "looked_from": 4,
+    "dreams": 4,
     "repeats": 1,
     "benchmark": 8,
     "seconds": 1,
@@ -139,7 +141,7 @@ def rollouts(asked: int, there: int) -> int:
 def rollout_len(asked: int) -> int:
     """Steps of a rollout at most, where `asked` are asked for.
 
-    With the variable a game of more than 1,000 steps has a sixth of them: where episodes end is learned from rollouts
+    With the variable a game of more than 1,000 steps has an eighth of them: where episodes end is learned from rollouts
     that come to their end (TakeCover's, after some 320 of 2,100 steps).
     """
-    return asked // 6 if chosen() and asked > 1000 else at_most("rollout_len", asked)
+    return asked // 8 if chosen() and asked > 1000 else at_most("rollout_len", asked)
