@@ -6,14 +6,14 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.common import interleaved, rate_of, report
+from benchmarks.common import interleaved, rate_of, report, size
 from benchmarks.raw_envpool import raw_rate
 from world_models.executors.base import Job, shards
 from world_models.executors.local import make_executor
 from world_models.rollout.driver import Recipe
 from world_models.utils.threads import cpu_count
 
-ROLLOUTS, STEPS = 32, 200
+ROLLOUTS, STEPS = size(32), size(200)
 
 
 def main() -> None:

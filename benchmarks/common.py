@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from world_models import budgets
 from world_models.training.evaluation import versions
 from world_models.utils.precision import arithmetic
 from world_models.utils.threads import cpu_count
@@ -19,7 +20,12 @@ from world_models.utils.threads import cpu_count
 Case = Callable[[], float]
 """Runs once and gives its rate, in the benchmark's unit."""
 
-REPEATS = int(os.environ.get("BENCH_REPEATS", "9"))
+REPEATS = budgets.at_most("repeats", int(os.environ.get("BENCH_REPEATS", "9")))
+
+
+def size(asked: int, of: str = "benchmark") -> int:
+    """How many steps, batches, lanes, episodes or seconds a turn has: as asked, or few (`world_models.budgets`)."""
+    return budgets.at_most(of, asked)
 
 
 Batch = TypeVar("Batch")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.common import interleaved, rate_of, report
+from benchmarks.common import interleaved, rate_of, report, size
 from benchmarks.networks import ACTIONS, GAUSSIANS, HIDDENS, LATENTS, controllers, save_networks
 from world_models.datasets.dream_starts import DreamStarts, save_starts, starts_path
 from world_models.executors.base import Executor, evaluate
@@ -24,8 +24,8 @@ from world_models.utils.precision import fast_precision
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.utils.threads import cpu_count, one_torch_thread
 
-LANES, STEPS, CANDIDATES = 256, 200, 16
-REAL_LANES, REAL_STEPS = 16, 60
+LANES, STEPS, CANDIDATES = size(256), size(200), size(16)
+REAL_LANES, REAL_STEPS = size(16), size(60)
 TAKE_COVER = {"latents": 64, "actions": ACTIONS, "hiddens": 512, "gaussians": GAUSSIANS}
 ENV = "CarRacing-v3"
 

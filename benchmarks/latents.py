@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.common import interleaved, rate_of, report, synchronised
+from benchmarks.common import interleaved, rate_of, report, size, synchronised
 from benchmarks.frames import collect_frames
 from benchmarks.networks import LATENTS, save_networks
 from world_models.configs.wm_config import WMMDNRNNConfig, WMVAEConfig
@@ -16,7 +16,7 @@ from world_models.training.latent_stage import latent_source, precompute_latents
 from world_models.utils.device import resolve_device
 from world_models.vision.latents import encode
 
-ROLLOUTS, STEPS, AT_ONCE = 6, 500, 512
+ROLLOUTS, STEPS, AT_ONCE = 6, size(500), 512
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.common import machine
+from benchmarks.common import machine, size
 from benchmarks.vae_training import make_learner
 from world_models.datasets.cache_index import PARTS, CachedFile, CacheIndex
 from world_models.datasets.frame_cache import FrameCache
@@ -24,7 +24,7 @@ from world_models.datasets.loaders import FrameBatches
 from world_models.training.passes import train_pass
 from world_models.utils.device import resolve_device
 
-FILES, ROWS, BATCH, BATCHES, PASSES = 2_000, 1_000, 64, 40, 3
+FILES, ROWS, BATCH, BATCHES, PASSES = 2_000, 1_000, size(64), size(40), 3
 GOAL_MB = 1_500.0
 
 

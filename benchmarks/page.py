@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.common import interleaved, rate_of, report
+from benchmarks.common import interleaved, rate_of, report, size
 from benchmarks.networks import ACTIONS, HIDDENS, LATENTS, controllers, save_networks
 from tests.chromium import chromium
 from tests.web_page import Visit, served, visit
@@ -25,7 +25,7 @@ from world_models.training.evaluation import run_recipe
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.web.site import export_site
 
-STEPS, SECONDS, LEAST_FPS = 150, 3.0, 25.0
+STEPS, SECONDS, LEAST_FPS = size(150), size(3, "seconds"), 25.0
 FREE = "async (n) => { for (let i = 0; i < n; i += 1) await dream.step(); return n; }"
 # The sessions are the page's kind, but of their own: nothing is drawn, and no slider moves.
 ALONE = """async (n) => {

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.common import InMemory, interleaved, rate_of, report, synchronised
+from benchmarks.common import InMemory, interleaved, rate_of, report, size, synchronised
 from world_models.datasets.latents import Latents, load_latents, save_latents
 from world_models.datasets.loaders import SequenceBatches
 from world_models.models.mdrnn import MDRNN
@@ -17,7 +17,7 @@ from world_models.training.passes import Learner, train_pass
 from world_models.training.train_mdn_rnn import MDRNNLoss
 from world_models.utils.device import resolve_device
 
-BATCH, STEPS, EPISODES, ROWS, BATCHES = 64, 32, 400, 300, 50
+BATCH, STEPS, EPISODES, ROWS, BATCHES = size(64), 32, size(400), 300, size(50)
 
 
 def some_latents() -> Latents:

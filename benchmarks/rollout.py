@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import interleaved, rate_of, report
+from benchmarks.common import interleaved, rate_of, report, size
 from benchmarks.literal_loop import literal_rate
 from benchmarks.networks import controllers, save_networks
 from benchmarks.raw_envpool import raw_rate
@@ -15,7 +15,7 @@ from world_models.rollout.driver import Recipe
 from world_models.types import Episode
 from world_models.utils.threads import cpu_count
 
-CANDIDATES, STEPS, LITERAL_STEPS = 32, 150, 60
+CANDIDATES, STEPS, LITERAL_STEPS = size(32), size(150), size(60)
 
 
 def main() -> None:

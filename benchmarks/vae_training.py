@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.common import InMemory, interleaved, rate_of, report, synchronised
+from benchmarks.common import InMemory, interleaved, rate_of, report, size, synchronised
 from benchmarks.frames import collect_frames
 from world_models.datasets.loaders import FrameBatches
 from world_models.losses.convae_loss import conv_vae_loss_fn
@@ -20,8 +20,8 @@ from world_models.utils.device import resolve_device
 from world_models.utils.precision import fast_precision
 from world_models.vision.VAE.ConvVAE import ConvVAE, ConvVAEDecoder
 
-BATCH, LATENTS, ROLLOUTS, STEPS = 64, 32, 6, 500
-BATCHES, PLAIN_BATCHES, LITERAL_FRAMES = 30, 10, 16
+BATCH, LATENTS, ROLLOUTS, STEPS = size(64), 32, 6, size(500)
+BATCHES, PLAIN_BATCHES, LITERAL_FRAMES = size(30), size(10), size(16)
 
 
 class PlainDecoder(ConvVAEDecoder):

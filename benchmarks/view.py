@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.common import interleaved, rate_of, report
+from benchmarks.common import interleaved, rate_of, report, size
 from benchmarks.raw_envpool import ACTION, raw_rate
 from world_models.envs.frames import resize_frames
 from world_models.envs.gym_env import GymLanes
 
-LANES, STEPS, OWN_STEPS = 4, 200, 30
+LANES, STEPS, OWN_STEPS = 4, size(200), size(30)
 COMPARED, EVERY = 400, 5
 
 

@@ -8,6 +8,7 @@ import threading
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+os.environ.pop("WORLD_MODELS_BUDGET", None)  # tests of the documentation set it for themselves
 
 import torch
 from hypothesis import settings

@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "world_models"
 LAYERS = (
     ("types", "errors", "notices", "losses"),
+    ("budgets",),
     ("configs", "evolution", "vision"),
     ("utils", "datasets"),
     ("models",),

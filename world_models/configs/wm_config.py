@@ -15,10 +15,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
+from world_models import budgets
 from world_models.errors import ConfigError
 
 _DEVICE = re.compile(r"(auto|cpu|cuda|mps|xpu)(:\d+)?")
@@ -82,6 +83,8 @@ def _to_kind(value: Any, kind: type) -> Any:
 class _Config:
     """What the three configs share: construction, extra keys, assignment, validation, to_dict."""
 
+    _limits: ClassVar[tuple[str, ...]] = ()  # of `extra`, what `budgets` limits even where nobody asked for it
+
     def __init__(self, mapping: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
         if mapping is not None and keywords:
             raise TypeError(f"{type(self).__name__} takes keywords or one mapping, not both")
@@ -90,9 +93,10 @@ class _Config:
         self._refuse_unknown(keywords)
         given = dict(keywords if mapping is None else mapping)
         nested = self._checked_extra(given.pop("extra", {}))
-        self.extra = {**nested, **{key: given[key] for key in given if key not in self._rules()}}
+        extra = {**nested, **{key: given[key] for key in given if key not in self._rules()}}
+        self.extra = budgets.settings(extra, self._limits)
         for name in self._rules():
-            setattr(self, name, given.get(name, getattr(type(self), name)))
+            setattr(self, name, budgets.at_most(name, given.get(name, getattr(type(self), name))))
         self.validate()
 
     @classmethod
@@ -187,6 +191,8 @@ class WMVAEConfig(_Config):
         7
     """
 
+    _limits = ("frames_per_epoch",)
+
     height: int = _whole(64)
     width: int = _whole(64)
     latent_size: int = _whole(32)
@@ -213,6 +219,8 @@ class WMMDNRNNConfig(_Config):
         ConfigError: At construction, for a value that cannot work.
         TypeError: For an unknown keyword, naming the nearest one.
     """
+
+    _limits = ("batches_per_epoch",)
 
     latent_size: int = _whole(32)
     action_size: int = _whole(3)
@@ -244,6 +252,8 @@ class WMControllerConfig(_Config):
         ConfigError: At construction, for a value that cannot work.
         TypeError: For an unknown keyword, naming the nearest one.
     """
+
+    _limits = ("max_generations", "eval_every", "eval_episodes", "whitening_episodes", "num_lanes")
 
     latent_size: int = _whole(32)
     hidden_size: int = _whole(200)

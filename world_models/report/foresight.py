@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from world_models import budgets
 from world_models.losses.gmm_loss import gmm_loss
 from world_models.models.mdrnn import MDRNN, MDRNNCell
 from world_models.report.dream import sample
@@ -102,6 +103,7 @@ def see_ahead(
         None where no rollout has warm_up + horizon steps.
     """
     generator = torch.Generator(device=watched[0].mu.device).manual_seed(seed)
+    starts, dreams = budgets.at_most("looked_from", starts), budgets.at_most("dreams", dreams)
     windows = _windows(watched, warm_up, horizon, starts, generator)
     if windows is None:
         return None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from world_models import budgets
 from world_models.models.controller import controller_outputs
 from world_models.rollout.dream_lanes import DreamLanes, Gone, copies
 from world_models.rollout.policy_gradient import Experience, GradientRules, PolicyGradient, Scale
@@ -42,6 +44,7 @@ def ascend(
             a dream.
     """
     rules = rules or GradientRules()
+    rules = replace(rules, steps=budgets.at_most("update_steps", rules.steps))
     lanes = _Lanes(driver, seed)
     bias = driver.controller.bias
     scale = Scale.of(parameters, lanes.states(parameters), driver.dream.actions, bias)
@@ -76,7 +79,7 @@ class _Lanes:
     def states(self, parameters: DoubleArray) -> torch.Tensor:
         """What C sees now and then on its way (n, D)."""
         own, found = copies(self._driver, parameters, self._count), []
-        for _ in range(_SCALED_BY):
+        for _ in range(budgets.at_most("scaled_by", _SCALED_BY)):
             for _ in range(_APART):
                 self._go(controller_outputs(own, self._dream.inputs))
             found.append(self._inputs.clone())

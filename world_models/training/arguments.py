@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import Any
 
+from world_models import budgets
 from world_models.configs.presets import PRESETS, Preset, preset
 from world_models.envs.env_kwargs import add_env_kwargs, parse_env_kwargs
 from world_models.envs.registry import env_spec
@@ -134,4 +135,6 @@ def resolve(args: argparse.Namespace, table: Preset | None = None) -> argparse.N
     for name, value in {**DEFAULTS, "ctrl_time_limit": steps, "rollout_len": steps}.items():
         if getattr(args, name, None) is None:
             setattr(args, name, flags.get(name, value))
+    for name in ("rounds", "seq_len", "ctrl_time_limit"):  # the others where they are used
+        setattr(args, name, budgets.at_most(name, getattr(args, name)))
     return args

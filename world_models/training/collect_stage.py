@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from world_models import budgets
 from world_models.datasets.folder_check import check_files
 from world_models.datasets.rollout_files import find_rollouts
 from world_models.envs.env_kwargs import parse_env_kwargs
@@ -79,6 +80,7 @@ def generate_rollouts(
     if mirrored:
         check_mirror(env_spec(env_id, made_with))
     paths = _missing(Path(data_dir), num_rollouts, seed)
+    seq_len = budgets.rollout_len(seq_len)
     recipe = Recipe(
         env_name=env_id,
         backend=backend,
@@ -121,7 +123,7 @@ def _missing(folder: Path, num_rollouts: int, seed: int) -> dict[int, str]:
     check_files(folder, there)
     numbered = (_NAME.fullmatch(path.name) for path in there if path.parent == folder)
     taken = {int(match[1]) for match in numbered if match}
-    wanted = num_rollouts - len(there)
+    wanted = budgets.rollouts(num_rollouts, len(there)) - len(there)
     if wanted < 0:
         raise DataError(
             f"{folder} has {len(there)} rollouts already, more than num_rollouts={num_rollouts}: ask for at least "

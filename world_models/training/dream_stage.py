@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from world_models import budgets
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.envs.env_kwargs import named
@@ -94,6 +95,7 @@ def evaluate_dream(
     for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
         if value < least:
             raise ConfigError(f"{name}={value!r} cannot work: give a whole number of at least {least}.")
+    episodes, num_lanes = budgets.at_most("episodes", episodes), budgets.at_most("num_lanes", num_lanes)
     started = time.monotonic()
     controller, facts = load_controller(logdir)
     if facts.get("env_name"):
@@ -107,7 +109,7 @@ def evaluate_dream(
             f"C in {logdir} gives {controller.action_size} actions, {named(spec.env_id, made_with)} has {actions}: "
             "name the environment that it was trained for (--env, --env_kwargs)."
         )
-    limit = time_limit or spec.max_steps
+    limit = budgets.at_most("time_limit", time_limit or spec.max_steps)
     lanes = min(num_lanes, -(-episodes // (workers or cpu_count())))
     recipe = DreamRecipe(spec.env_id, str(logdir), rules, lanes, time_limit=limit, trained=True, env_kwargs=made_with)
     executor = make_executor(recipe, workers or cpu_count())
@@ -128,6 +130,7 @@ def evaluate_dream(
         "seconds": round(time.monotonic() - started, 1),
         "arithmetic": arithmetic(recipe.device),
         "versions": versions(),
+        **budgets.facts(),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from world_models import budgets
 from world_models.envs.vizdoom_env import TAKE_COVER
 from world_models.errors import ConfigError
 from world_models.training.summary import write_json
@@ -63,7 +64,7 @@ def temperature_table(out: str | Path, temperatures: Sequence[float], work: Work
     if not temperatures or len(set(temperatures)) < len(temperatures) or min(temperatures) <= 0:
         raise ConfigError(f"temperatures={list(temperatures)} cannot work: name at least one, above 0, each once.")
     out, rows = Path(out), []
-    for temperature in temperatures:
+    for temperature in temperatures[: budgets.at_most("temperatures", len(temperatures))]:
         rows.append(_row(temperature, out / f"temperature_{temperature:g}", work))
         write_json(out / "temperatures.json", {"env": env_name, "rows": rows})
         (out / "temperatures.md").write_text(as_markdown(rows, env_name), encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from world_models import budgets
 from world_models.envs.env_kwargs import named
 from world_models.envs.of_run import environment_of_controller
 from world_models.envs.probe import check_environment
@@ -47,7 +48,7 @@ def run_recipe(
     return Recipe(
         env_name=spec.env_id,
         backend=backend,
-        time_limit=spec.max_steps if time_limit is None else time_limit,
+        time_limit=budgets.at_most("time_limit", spec.max_steps if time_limit is None else time_limit),
         logdir=str(logdir),
         hidden_layers=controller.hidden_layers,
         use_hidden=controller.hidden_size > 0,
@@ -86,6 +87,7 @@ def evaluate_recipe(
         raise ConfigError(f"episodes={episodes!r} cannot work: give a whole number of at least 1.")
     if seed < 0:
         raise ConfigError(f"seed={seed!r} cannot work: give a whole number of at least 0.")
+    episodes = budgets.at_most("episodes", episodes)
     started = time.monotonic()
     backend = choose_backend(recipe.env_name, recipe.backend, recipe.env_kwargs)
     _check_actions(recipe, check_environment(recipe.env_name, recipe.env_kwargs, backend).action_size)
@@ -120,6 +122,7 @@ def evaluate_recipe(
         "seconds": round(time.monotonic() - started, 1),
         "arithmetic": arithmetic(recipe.device),
         "versions": versions(),
+        **budgets.facts(),
     }
 
 
@@ -171,7 +174,7 @@ def test_trained_model(
     score = evaluate_recipe(recipe, num_episodes, seed)
     for i, episode_return in enumerate(score["returns"]):
         print(f"Episode {i + 1}: return {episode_return:.2f}")
-    print(f"Mean over {num_episodes} episodes: {score['mean']:.2f} ± {score['std']:.2f}")
+    print(f"Mean over {score['episodes']} episodes: {score['mean']:.2f} ± {score['std']:.2f}")
     return list(score["returns"])
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from world_models import budgets
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.errors import CheckpointError
 from world_models.evolution.cma_es import CmaEs
@@ -84,6 +86,8 @@ class EvolutionState:
     @property
     def phase_over(self) -> bool:
         """Whether the budget of the phase, and of those before it, is spent."""
+        if self.search.generation >= budgets.at_most("phase_generations", sys.maxsize):
+            return True
         return self.settings.max_env_steps is not None and self.totals["env_steps"] >= self._steps_to(self.phase)
 
     def _steps_to(self, phase: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from world_models import budgets
 from world_models.evolution.parameters import WhitenedSpace
 from world_models.evolution.phases import Phase
 from world_models.evolution.saved import check_settings
@@ -50,13 +51,15 @@ class GradientSearch:
     def __init__(self, space: WhitenedSpace, phase: Phase, seed: int) -> None:
         assert space.offset is not None
         self._space, self._phase, self.pop_size = space, phase, phase.pop_size * phase.samples
-        rules = replace(_RULES, noise=phase.sigma, rate=phase.mean_rate * _RULES.rate, late=phase.late)
+        self.updates = budgets.at_most("updates", self.updates)
+        self.steps = budgets.at_most("update_steps", _RULES.steps)
+        rate = phase.mean_rate * _RULES.rate
+        rules = replace(_RULES, steps=self.steps, noise=phase.sigma, rate=rate, late=phase.late)
         scale = Scale(
             torch.from_numpy(space.center),
             torch.from_numpy(space.spread_of_entries),
             torch.ones(space.action_size, dtype=torch.float64),
         )
-        self.steps = rules.steps
         self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules, _TOLD)
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from world_models import budgets
 from world_models.configs.presets import Preset
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.rollout_files import find_rollouts
@@ -258,6 +259,7 @@ class Pipeline:
             "seconds": dict(self.seconds),
             "arithmetic": arithmetic(self.device),
             "versions": versions(),
+            **budgets.facts(),
         }
 
     def report(self, summary: dict[str, Any]) -> Path:

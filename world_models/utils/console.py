@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from world_models import budgets
 from world_models.errors import WorldModelsError
 from world_models.utils.precision import forced_precision
 
@@ -20,6 +21,7 @@ def guarded(work: Callable[[], object]) -> int:
     _without_a_screen()
     try:
         forced_precision()  # a wrong name is said now, not when the first network is made
+        budgets.announce()
         work()
     except WorldModelsError as error:
         print(f"error: {error}", file=sys.stderr)

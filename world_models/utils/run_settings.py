@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from world_models import budgets
 from world_models.errors import DataError
 from world_models.utils.device import resolve_device
 from world_models.utils.precision import arithmetic
@@ -44,7 +45,11 @@ def write_settings(logdir: str | os.PathLike[str], part: str, values: Mapping[st
     """
     path = Path(logdir) / FILE_NAME
     kept = {name: json_value(value) for name, value in values.items() if name not in _LEFT_OUT}
-    made_on = {"arithmetic": arithmetic(resolve_device(str(values.get("device", "cpu")))), "versions": versions()}
+    made_on = {
+        "arithmetic": arithmetic(resolve_device(str(values.get("device", "cpu")))),
+        "versions": versions(),
+        **budgets.facts(),
+    }
     content = {**read_settings(logdir), part: {**kept, **made_on}}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

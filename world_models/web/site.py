@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from world_models import budgets
 from world_models.envs.actions import ActionAdapter
 from world_models.errors import ConfigError
 from world_models.models.agent import Agent
@@ -78,6 +79,7 @@ def export_site(
     """
     require_onnx()
     _check(recipe, starts, seed, steps, warm_up)
+    starts, steps = budgets.at_most("starts", starts), budgets.at_most("film_steps", steps)
     with fresh_folder(out, MANIFEST) as folder:
         copy_page(page or page_files(), folder)
         unpack_runtime(folder / "vendor" / "ort")

@@ -1,0 +1,15 @@
+"""README.md: every command and every block runs as it stands there, in miniature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.docs.pages import Step, steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", steps("README.md"), ids=str)
+def test_it_runs_as_it_stands_there(step: Step, do: Callable[[Step], None]) -> None:
+    do(step)
