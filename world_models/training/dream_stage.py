@@ -97,17 +97,17 @@ def evaluate_dream(
             raise ConfigError(f"{name}={value!r} cannot work: give a whole number of at least {least}.")
     episodes, num_lanes = budgets.at_most("episodes", episodes), budgets.at_most("num_lanes", num_lanes)
     started = time.monotonic()
-    controller, facts = load_controller(logdir)
+    _, facts = load_controller(logdir)
     if facts.get("env_name"):
         name, made_with = environment_of_controller(logdir, facts, env_name, env_kwargs)
     else:
         name, made_with = environment_of(logdir, env_name, env_kwargs)
     spec = env_spec(name, made_with)
-    actions = environment_actions(spec.env_id, made_with).size  # refused before there are workers
-    if actions != controller.action_size:
+    actions, mine = environment_actions(spec.env_id, made_with).size, load_mdrnn(logdir).actions
+    if actions != mine:  # refused before there are workers
         raise CheckpointError(
-            f"C in {logdir} gives {controller.action_size} actions, {named(spec.env_id, made_with)} has {actions}: "
-            "name the environment that it was trained for (--env, --env_kwargs)."
+            f"M in {logdir} was trained with {mine} actions, {named(spec.env_id, made_with)} has {actions}: name the "
+            "environment that M is of (--env, --env_kwargs)."
         )
     limit = budgets.at_most("time_limit", time_limit or spec.max_steps)
     lanes = min(num_lanes, -(-episodes // (workers or cpu_count())))

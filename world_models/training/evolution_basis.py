@@ -54,8 +54,8 @@ class EvolutionBasis:
         self.log = run_dir.JsonlLog(run_dir.log_path(config.logdir, STAGE))
         self.template = make_template(config, settings)
         self._check_search()
-        self.recipe = self._make_recipe()
         saved = self._saved()
+        self.recipe = self._make_recipe()
         space = space_from_state_dict(saved["space"]) if saved else self._make_space()
         start = first_mean(space, self.template, settings, self._seed("first mean"))
         self.state = EvolutionState(config, settings, space, start, self._seed)
@@ -74,9 +74,9 @@ class EvolutionBasis:
         found = check_environment(self.env_id, self.settings.env_kwargs, backend)
         if found.action_size != self.config.action_size:
             raise CheckpointError(
-                f"action_size={self.config.action_size} in the controller's config, "
+                f"M in {self.config.logdir} was trained with {self.config.action_size} actions, "
                 f"{named(self.env_id, self.settings.env_kwargs)} has {found.action_size}: name the environment that "
-                "M's data are of (env_name, env_kwargs)."
+                "its data are of (env_name, env_kwargs)."
             )
 
     def _make_recipe(self) -> Recipe | DreamRecipe:
@@ -143,7 +143,7 @@ class EvolutionBasis:
         mine, theirs = (self.env_id, self.settings.env_kwargs), (saved["env_name"], saved.get("env_kwargs", {}))
         if mine != theirs:
             raise CheckpointError(
-                f"{self.checkpoint_path} was evolved on {named(*theirs)}, and the environment is {named(*mine)}: "
+                f"{self.checkpoint_path} was evolved on {named(*theirs)}, and env_name is {named(*mine)}: "
                 "name another logdir, or start anew with --noreload."
             )
         self._check_origin(saved)
