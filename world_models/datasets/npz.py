@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import struct
 import threading
 import tokenize
@@ -44,6 +45,11 @@ _DAMAGE = (
 AnyArray = npt.NDArray[Any]
 
 _PARSING = threading.Lock()  # held while a header is parsed, not while data are read
+# The header of an array of numbers, as numpy writes it.
+_PLAIN = re.compile(
+    rb"\{'descr': '(?P<descr>[<>|=][biufcSUV]\d{1,4})', 'fortran_order': (?P<fortran>True|False), "
+    rb"'shape': \((?P<shape>(?:\d{1,18}(?:, \d{1,18})*,?)?)\), ?\} *\n?"
+)
 _PARSINGS = 5
 _HEADERS = {  # version of the .npy format: bytes of the header's length, and numpy's reader of the rest
     (1, 0): (2, np.lib.format.read_array_header_1_0),
@@ -184,12 +190,17 @@ def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any
 
 @lru_cache(1024)  # the files of a folder have few headers that differ
 def _parsed(version: tuple[int, int], content: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """What a header says, as numpy parses it.
+    """What a header says.
 
-    numpy does so with `ast.literal_eval`. In CPython before 3.12 two threads that parse at once may get a
-    SystemError ("AST constructor recursion depth mismatch", CPython's issue 106905): one thread of ours parses at a
-    time, and where a thread of the caller's came between it is parsed once more.
+    numpy parses it with `ast.literal_eval`. In CPython before 3.12 two threads that parse at once may get a SystemError
+    ("AST constructor recursion depth mismatch", CPython's issue 106905). So the form that numpy writes for arrays of
+    numbers is read here; any other, such as that of named fields, numpy reads, for one thread of ours at a time, and
+    once more where a thread of the caller's came between.
     """
+    plain = _PLAIN.fullmatch(content[_HEADERS[version][0] :])
+    if plain is not None:
+        shape = tuple(int(size) for size in plain["shape"].decode().split(",") if size.strip())
+        return shape, plain["fortran"] == b"True", np.dtype(plain["descr"].decode())
     for _ in range(_PARSINGS):
         try:
             with _PARSING:
