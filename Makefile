@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST_ENV := SDL_VIDEODRIVER=dummy SDL_AUDIODRIVER=dummy OMP_NUM_THREADS=1 MPLBACKEND=Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types bench install install-dev browser clean
+.PHONY: help run test test-long check format lint types bench install install-dev browser clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -28,6 +28,9 @@ run: install  ## collect, train V, M and C in small, evaluate, report: CarRacing
 
 test: install-dev browser  ## the tests
 	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-long: install-dev browser  ## the tests that take minutes: every command of docs/results.md
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long $(ARGS)
 
 check: format lint types test  ## the one gate: format, lint, types, tests
 

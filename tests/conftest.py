@@ -10,6 +10,7 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 os.environ.pop("WORLD_MODELS_BUDGET", None)  # tests of the documentation set it for themselves
 
+import pytest
 import torch
 from hypothesis import settings
 
@@ -23,3 +24,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "world-models")
 # A background job of a shell without job control ignores Ctrl-C, and so would every process that tests start.
 if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the long tests, and says so, where `-m` does not ask for them."""
+    if "long" in config.getoption("-m"):
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="long: make test-long runs it, and .ci/run"))

@@ -36,10 +36,12 @@ def known_to_make(words: list[str], folder: Path) -> None:
 
 
 def known_to_pip(words: list[str], folder: Path) -> None:
-    """The project has that name and those extras."""
+    """The project has that name and those extras, or the package is one of those that developers have."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     known = re.fullmatch(r"(\.|[\w-]+)(?:\[([\w,]+)\])?", words[-1])
     assert words[:2] == ["pip", "install"] and known is not None
+    if any(each.startswith(f"{known[1]}>") for each in project["optional-dependencies"]["dev"]):
+        return
     assert known[1] in (".", project["name"])
     assert set((known[2] or "web").split(",")) <= set(project["optional-dependencies"])
 
@@ -98,6 +100,13 @@ NOT_RUN = (
     ),
     Row(r"\.venv/bin/ruff .*", "it is about the clone's own files", known_to_ruff),
     Row(r"world-models run --preset carracing", "it is run once, for docs/results.md", is_run_by_another_page),
+    Row(r"world-models doctor --env ID", "ID stands for any; the pages have some", has_help),
+    Row(
+        r"world-models doctor --env mistakes:.*",
+        "mistakes.py is of the tests' own kind: tests/broken_envs.py",
+        has_help,
+    ),
+    Row(r"world-models doctor .* --data_dir data/others", "the files are somebody else's", has_help),
     Row(r"world-models COMMAND --help", "COMMAND stands for every command", every_command_has_help),
     Row(r"world-models [a-z]+( (onnx|web|run|train|evaluate|table))?", "a sentence names the command", has_help),
     Row(r"python -m benchmarks\.(ablations|evolve_on)", "a sentence names the program", has_help),

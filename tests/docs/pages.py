@@ -117,7 +117,7 @@ def _inline(page: str, text: str) -> Iterator[Step]:
         code = " ".join(match[1].split()).replace("\\|", "|")
         if _RUN_INLINE.match(code):
             yield Step(page, _line(text, match.start()), "command", code)
-        elif _CALLED_INLINE.fullmatch(code):
+        elif _CALLED_INLINE.fullmatch(code) and "..." not in code:  # dots leave something out
             yield Step(page, _line(text, match.start()), "python", f"import gymnasium\nimport world_models\n{code}\n")
 
 

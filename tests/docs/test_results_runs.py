@@ -9,7 +9,7 @@ import pytest
 from tests.docs.pages import Step, steps
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("step", steps("docs/results.md"), ids=str)
 def test_it_runs_as_it_stands_there(step: Step, do: Callable[[Step], None]) -> None:
     do(step)
