@@ -6,8 +6,8 @@ VENV ?= .venv
 TORCH ?= torch>=2.6,<2.14
 LOGDIR ?= results/quick
 DATA ?= data/quick
-# Test processes; two suit a small machine.
-WORKERS ?= 2
+# Test processes; three suit two cores, as much of the time they wait for processes and browsers of their own.
+WORKERS ?= 3
 # More arguments for `make run` and `make test`, e.g. make test ARGS="-m 'not slow'"
 ARGS ?=
 
@@ -29,7 +29,7 @@ run: install  ## collect, train V, M and C in small, evaluate, report: CarRacing
 test: install-dev browser  ## the tests
 	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-test-long: install-dev browser  ## the tests that take minutes: every command of docs/results.md
+test-long: install-dev browser  ## the tests that take minutes: the commands of the pages in docs, hosts that never answer
 	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long $(ARGS)
 
 check: format lint types test  ## the one gate: format, lint, types, tests

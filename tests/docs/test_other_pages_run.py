@@ -11,7 +11,7 @@ from tests.docs.pages import Step, pages, steps
 OWN_FILE = ("README.md", "docs/results.md")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("step", [step for page in pages() if page not in OWN_FILE for step in steps(page)], ids=str)
 def test_it_runs_as_it_stands_there(step: Step, do: Callable[[Step], None]) -> None:
     do(step)

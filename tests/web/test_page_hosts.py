@@ -158,7 +158,7 @@ SILENT: dict[str, list[tuple[dict[str, Fault], str]]] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("row", SILENT)
 def test_a_host_that_is_silent_is_not_waited_for(browser: Browser, site: Path, row: str) -> None:
     with ExitStack() as open_pages:
