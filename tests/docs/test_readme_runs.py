@@ -10,7 +10,6 @@ import pytest
 
 from tests.docs.pages import Step, steps
 
-
 LONG = re.compile(r"--preset (carracing|takecover)")  # rounds and phases: half a minute each even in miniature
 
 
@@ -19,6 +18,6 @@ def marked(step: Step) -> Any:
     return pytest.param(step, marks=pytest.mark.long if LONG.search(step.text) else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("step", map(marked, steps("README.md")), ids=str)
+@pytest.mark.parametrize("step", [marked(step) for step in steps("README.md")], ids=str)
 def test_it_runs_as_it_stands_there(step: Step, do: Callable[[Step], None]) -> None:
     do(step)
