@@ -29,7 +29,7 @@ run: install  ## collect, train V, M and C in small, evaluate, report: CarRacing
 test: install-dev browser  ## the tests
 	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-test-long: install-dev browser  ## the tests that take minutes: the commands of the pages in docs, hosts that never answer
+test-long: install-dev browser  ## the tests that take minutes: the pages of docs, dreams in processes of every kind, hosts that never answer
 	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long $(ARGS)
 
 check: format lint types test  ## the one gate: format, lint, types, tests

@@ -25,7 +25,7 @@ if find_spec(LEARNERS + "3") is None:
     WAYS.remove(LEARNERS)
 LONGEST = 60  # seconds of a way, which takes about three where nothing else runs
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def fresh(program: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_stages_are_functions_and_modules_in_every_order_of_imports():
     fresh(EVERY_ORDER)
 
