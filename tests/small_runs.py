@@ -12,7 +12,7 @@ from tests.small_envs import STEER
 from world_models.executors.local import InlineExecutor
 from world_models.models.controller import Controller
 from world_models.models.mdrnn import MDRNN
-from world_models.training.collect_stage import generate_rollouts
+from world_models.runs.collection import generate_rollouts
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.vision.VAE.ConvVAE import ConvVAE
 

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from tests.dreams import hand_made, save_dream
+from tests.search import evolutions
 from tests.small_envs import STEER
 from tests.small_runs import inline_executors, save_run
-from tests.training import evolutions
 from tests.training.runs import mdrnn_config, rollouts, vae_config
 from tests.training.test_fit import Points, make_job, scripted_job
 from world_models.models.dream_rules import DreamRules
-from world_models.rollout.policy_gradient import GradientRules
-from world_models.training.collect_stage import generate_rollouts
-from world_models.training.dream_stage import evaluate_dream, train_in_dream
-from world_models.training.evaluation import evaluate_recipe, run_recipe
-from world_models.training.fit import fit
+from world_models.runs.collection import generate_rollouts
+from world_models.runs.dream import evaluate_dream, train_in_dream
+from world_models.runs.evaluation import evaluate_recipe, run_recipe
+from world_models.search.algorithms.policy_gradient import GradientRules
+from world_models.training.fit.loop import fit
 from world_models.training.train_mdn_rnn import precompute_latents
 from world_models.utils.progress import Progress
 

@@ -9,10 +9,11 @@ from typing import Any
 from PIL import Image
 
 from world_models.errors import MissingDependencyError
-from world_models.report import page, pictures, plots, video
-from world_models.report.curves import rounds_chart
-from world_models.report.inner import InnerView, inner_views
-from world_models.report.panels import compose, panels_of
+from world_models.report import page, video
+from world_models.report.figures import pictures, plots
+from world_models.report.figures.curves import rounds_chart
+from world_models.report.figures.inner import InnerView, inner_views
+from world_models.report.figures.panels import compose, panels_of
 from world_models.report.run import Run
 from world_models.report.sections.common import charts, duration, part, text
 from world_models.types import UInt8Array
