@@ -106,7 +106,7 @@ def _rounds(run: Run, folder: Path) -> list[str]:
     """An iterative run's rounds as a table, and their curves."""
     if not run.rounds:
         return []
-    # Of equal rounds the later one's files are the run's, see `training.rounds`.
+    # Of equal rounds the later one's files are the run's, see `runs.rounds`.
     returns = [float(each.get("best_return") or float("-inf")) for each, _ in run.rounds]
     used = max(range(len(returns)), key=lambda row: (returns[row], row))
     rows = [

@@ -20,7 +20,7 @@ from world_models.types import DoubleArray
 
 _SHARES = {"mean_rate", "replayed"}
 SEARCHES: dict[str, type[CmaEs] | type[Pgpe]] = {"cma-es": CmaEs, "pgpe": Pgpe}
-GRADIENT = "gradient"  # follows C's own steps and not candidates (`training.gradient_search`)
+GRADIENT = "gradient"  # follows C's own steps and not candidates (`search.gradient_phase`)
 _KEPT = 24  # generations; their later half is few enough that the mean has not moved on
 
 
