@@ -29,9 +29,9 @@ from world_models.errors import ConfigError, WorldModelsError
 from world_models.models.controller import flatten_parameters
 from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.models.mdrnn import MDRNN
-from world_models.training.dream_stage import refuse_another
-from world_models.training.evaluation import evaluate_recipe, run_recipe
-from world_models.training.summary import write_json
+from world_models.runs.dream import refuse_another
+from world_models.runs.evaluation import evaluate_recipe, run_recipe
+from world_models.runs.summary import write_json
 from world_models.training.train_controller import ControllerResult, train_controller
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.utils.scores import json_object

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from world_models import budgets
-from world_models.training.evaluation import versions
+from world_models.runs.evaluation import versions
 from world_models.utils.precision import arithmetic
 from world_models.utils.threads import cpu_count
 

@@ -23,8 +23,8 @@ from PIL import Image
 
 from benchmarks.ablations import ENV
 from world_models.errors import ConfigError, WorldModelsError
-from world_models.report.curves import line, reference_rows
-from world_models.report.plots import Chart, draw
+from world_models.report.figures.curves import line, reference_rows
+from world_models.report.figures.plots import Chart, draw
 from world_models.utils.run_dir import read_jsonl
 from world_models.utils.scores import json_object
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from world_models.datasets.frame_cache import FrameCache
-from world_models.training.collect_stage import generate_rollouts
+from world_models.runs.collection import generate_rollouts
 
 
 def collect_frames(folder: Path, rollouts: int, steps: int) -> FrameCache:

@@ -12,7 +12,7 @@ from benchmarks.common import interleaved, rate_of, report, size, synchronised
 from benchmarks.frames import collect_frames
 from benchmarks.networks import LATENTS, save_networks
 from world_models.configs.wm_config import WMMDNRNNConfig, WMVAEConfig
-from world_models.training.latent_stage import latent_source, precompute_latents
+from world_models.training.fit.latents import latent_source, precompute_latents
 from world_models.utils.device import resolve_device
 from world_models.vision.latents import encode
 

@@ -21,7 +21,7 @@ from benchmarks.vae_training import make_learner
 from world_models.datasets.cache_index import PARTS, CachedFile, CacheIndex
 from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.loaders import FrameBatches
-from world_models.training.passes import train_pass
+from world_models.training.fit.passes import train_pass
 from world_models.utils.device import resolve_device
 
 FILES, ROWS, BATCH, BATCHES, PASSES = 2_000, 1_000, size(64), size(40), 3

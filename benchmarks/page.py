@@ -21,7 +21,7 @@ from benchmarks.networks import ACTIONS, HIDDENS, LATENTS, controllers, save_net
 from tests.chromium import chromium
 from tests.web_page import Visit, served, visit
 from world_models.models.controller import Controller, load_parameters
-from world_models.training.evaluation import run_recipe
+from world_models.runs.evaluation import run_recipe
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.web.site import export_site
 

@@ -12,8 +12,8 @@ from benchmarks.common import InMemory, interleaved, rate_of, report, size, sync
 from world_models.datasets.latents import Latents, load_latents, save_latents
 from world_models.datasets.loaders import SequenceBatches
 from world_models.models.mdrnn import MDRNN
-from world_models.training.devices import has_fused_adam
-from world_models.training.passes import Learner, train_pass
+from world_models.training.fit.devices import has_fused_adam
+from world_models.training.fit.passes import Learner, train_pass
 from world_models.training.train_mdn_rnn import MDRNNLoss
 from world_models.utils.device import resolve_device
 

@@ -13,8 +13,8 @@ from benchmarks.common import InMemory, interleaved, rate_of, report, size, sync
 from benchmarks.frames import collect_frames
 from world_models.datasets.loaders import FrameBatches
 from world_models.losses.convae_loss import conv_vae_loss_fn
-from world_models.training.devices import autocast_for, compiled, has_fused_adam
-from world_models.training.passes import Learner, train_pass
+from world_models.training.fit.devices import autocast_for, compiled, has_fused_adam
+from world_models.training.fit.passes import Learner, train_pass
 from world_models.training.train_convvae import VAELoss, reconstruct_with
 from world_models.utils.device import resolve_device
 from world_models.utils.precision import fast_precision

@@ -12,12 +12,12 @@ from tests.small_envs import STEER
 from world_models.executors.local import InlineExecutor
 from world_models.models.controller import Controller
 from world_models.models.mdrnn import MDRNN
-from world_models.training.collect_stage import generate_rollouts
+from world_models.runs.collection import generate_rollouts
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 LATENTS, HIDDENS, GAUSSIANS = 4, 6, 2
-DRIVING = ("collect_stage", "evolution_run", "evaluation")  # the modules of world_models.training that drive
+DRIVING = ("runs.collection", "search.run", "runs.evaluation")  # the modules that drive
 
 
 def save_vae(logdir: Path, latents: int = LATENTS, seed: int = 0) -> ConvVAE:
@@ -72,4 +72,4 @@ def copy_of_run(source: Path, target: Path) -> Path:
 def inline_executors(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
     """These modules of world_models.training (none named: all that drive) drive in this process, without workers."""
     for module in modules or DRIVING:
-        monkeypatch.setattr(f"world_models.training.{module}.make_executor", lambda recipe, _: InlineExecutor(recipe))
+        monkeypatch.setattr(f"world_models.{module}.make_executor", lambda recipe, _: InlineExecutor(recipe))

@@ -11,8 +11,8 @@ from benchmarks.networks import save_networks
 from tests.small_envs import STEER
 from tests.small_runs import driven_run, inline_executors, save_vae
 from world_models.configs.presets import Preset
-from world_models.training.controller_settings import ControllerSettings
-from world_models.training.evolution_setup import make_template
+from world_models.search.settings import ControllerSettings
+from world_models.search.setup import make_template
 from world_models.utils.run_dir import best_path, checkpoint_path, load_checkpoint
 
 SMALL = Preset(

@@ -16,7 +16,7 @@ from world_models import budgets, cli, notices
 from world_models.configs.presets import PRESETS
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.errors import ConfigError
-from world_models.training.controller_settings import ControllerSettings
+from world_models.search.settings import ControllerSettings
 from world_models.utils.run_settings import write_settings
 
 PACKAGE, ROOT = Path(budgets.__file__).parent, Path(budgets.__file__).parents[1]

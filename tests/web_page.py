@@ -22,7 +22,7 @@ from gymnasium import spaces
 from tests.small_envs import SteerEnv
 from world_models.models.controller import Controller
 from world_models.models.mdrnn import MDRNN
-from world_models.training.evaluation import run_recipe
+from world_models.runs.evaluation import run_recipe
 from world_models.utils.run_dir import best_path, save_checkpoint
 from world_models.vision.VAE.ConvVAE import ConvVAE
 from world_models.web.site import export_site

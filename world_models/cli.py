@@ -6,20 +6,21 @@ import argparse
 import json
 from collections.abc import Sequence
 
+from world_models.commands.doctor import add_doctor_flags
+from world_models.commands.dream import add_dream_command
+from world_models.commands.export import add_export
+from world_models.commands.train import train_world_model
+from world_models.commands.training_flags import add_training_flags
 from world_models.envs.env_kwargs import add_env_kwargs
 from world_models.report.watch import Watch, add_watch_flags, watch
 from world_models.rollout.driver import BACKENDS
-from world_models.training.arguments import add_training_flags, resolve
-from world_models.training.doctor.command import add_doctor_flags
-from world_models.training.dream_flags import add_dream_command
-from world_models.training.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
-from world_models.training.pack import pack_run
-from world_models.training.pipeline import require_run
-from world_models.training.report_stage import add_report_flags, report_run
-from world_models.training.rounds import Run
-from world_models.training.train_world_model import train_world_model
+from world_models.runs.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
+from world_models.runs.pack import pack_run
+from world_models.runs.pipeline import require_run
+from world_models.runs.report import add_report_flags, report_run
+from world_models.runs.resolved_flags import resolve
+from world_models.runs.rounds import Run
 from world_models.utils.console import guarded
-from world_models.web.commands import add_export
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from tests.cli_cases import RUN, put_controller, put_run, put_vae, rollouts
 from tests.dreams import hand_made, save_dream
 from world_models import cli
 from world_models.datasets.dream_starts import load_starts, starts_path
-from world_models.training.dream_table import as_markdown
+from world_models.runs.dream_table import as_markdown
 from world_models.utils.run_dir import best_path, load_checkpoint
 
 TINY = ("--generations", "2", "--pop_size", "4", "--samples", "2", "--max_steps", "5", "--workers", "1")

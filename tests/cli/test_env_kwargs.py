@@ -16,7 +16,7 @@ from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.datasets.rollout_files import read_meta
 from world_models.models.load import load_controller
 from world_models.report.run import read_run
-from world_models.training.evaluation import run_recipe, test_trained_model
+from world_models.runs.evaluation import run_recipe, test_trained_model
 from world_models.utils.run_settings import read_settings
 
 ENV = named("Leveled")

@@ -11,7 +11,7 @@ from tests import broken_envs
 from tests.broken_envs import named
 from tests.cli_cases import Refused
 from world_models import cli
-from world_models.envs import probe as probing
+from world_models.envs.contract import probe as probing
 
 MOST_STEPS = probing.STEPS  # those of the probe
 

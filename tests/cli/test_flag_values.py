@@ -9,8 +9,8 @@ import pytest
 
 from tests.cli_cases import snapshot, train
 from world_models import cli
-from world_models.training import pipeline
-from world_models.training.arguments import add_training_flags
+from world_models.commands.training_flags import add_training_flags
+from world_models.runs import pipeline
 
 HUGE = "10" + "0" * 14
 WORKS = {  # what is of use, or harmless: nothing is held out, no film, more workers than cores, more than there are

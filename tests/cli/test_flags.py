@@ -13,9 +13,9 @@ from tests.small_runs import save_run
 from world_models import cli
 from world_models.envs import registry
 from world_models.envs.registry import env_spec
+from world_models.runs.evaluation import run_recipe
+from world_models.runs.resolved_flags import resolve
 from world_models.training import train_world_model
-from world_models.training.arguments import resolve
-from world_models.training.evaluation import run_recipe
 
 ENTRIES = ((train_world_model.main, []), (cli.main, ["train"]))
 VALUES = {

@@ -16,10 +16,10 @@ from world_models import cli, notices
 from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.rollout_files import list_rollouts, read_rollout
 from world_models.errors import DataError
+from world_models.runs.collection import generate_rollouts
+from world_models.runs.preflight import check_data
 from world_models.training import train_convae as vae_stage
 from world_models.training import train_mdn_rnn as rnn_stage
-from world_models.training.collect_stage import generate_rollouts
-from world_models.training.preflight import check_data
 
 COMMANDS = {
     "run": ["run", *train()[1:], "--num_rollouts", "5", "--episodes", "1"],
@@ -43,7 +43,7 @@ def worked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     # Not the steps: an environment is tried for three of them before anything else.
     monkeypatch.setattr("world_models.rollout.driver.drive", noted("an episode"))
-    monkeypatch.setattr("world_models.training.fit.train_pass", noted("an epoch"))
+    monkeypatch.setattr("world_models.training.fit.loop.train_pass", noted("an epoch"))
     return done
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.datasets.foreign_files import OTHER_PICTURES, REFUSED, SAME, STEPS, arrays, whole_rollout, write
 from world_models import notices
-from world_models.datasets.canonical import canonical_rollout
+from world_models.datasets.formats.canonical import canonical_rollout
 from world_models.datasets.frame_cache import FrameCache
 from world_models.datasets.rollout_files import DTYPES, inspect_rollout, read_rollout
 from world_models.datasets.wm_dataset import RolloutDataset, SequenceDataset

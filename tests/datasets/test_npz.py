@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from tests.doubles import make_rollouts
-from world_models.datasets import npz
-from world_models.datasets.npz import open_npz, read_array, read_outline
+from world_models.datasets.formats import npz
+from world_models.datasets.formats.npz import open_npz, read_array, read_outline
 from world_models.datasets.rollout_files import inspect_rollout, read_rollout
 from world_models.errors import DataError
 

@@ -19,7 +19,7 @@ import pytest
 from tests.docs import exceptions
 from tests.docs.pages import ROOT, Step
 from world_models import budgets, cli, notices
-from world_models.report import plots
+from world_models.report.figures import plots
 
 _CONTENTS = ("README.md", "Makefile", "pyproject.toml", "checkpoints", "docs", "benchmarks", "tests", "world_models")
 _WRITTEN_TO = ("checkpoints", "docs", "benchmarks")  # copied; the others are links
@@ -63,7 +63,7 @@ class Clone:
         for name in ("DISPLAY", "WAYLAND_DISPLAY"):
             patch.delenv(name, raising=False)
         patch.setattr("world_models.executors.local.cpu_count", lambda: 1)
-        patch.setattr("world_models.report.plots.draw", _one_picture())
+        patch.setattr("world_models.report.figures.plots.draw", _one_picture())
         notices.forget()
         cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
         try:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.small_envs import STEER
-from world_models.envs.car_racing_view import CarRacingView
+from world_models.envs.car_racing.view import CarRacingView
 from world_models.envs.gym_env import GymLanes
 from world_models.errors import ConfigError
 from world_models.rollout.driver import choose_backend

@@ -9,7 +9,7 @@ from world_models.envs.gym_env import GymLanes
 from world_models.envs.mirrored import MirroredLanes, in_mirror
 from world_models.errors import ConfigError
 from world_models.rollout.driver import Recipe, make_lanes
-from world_models.training.collect_stage import generate_rollouts
+from world_models.runs.collection import generate_rollouts
 
 CAR = "CarRacing-v3"
 PLAIN = next(seed for seed in range(100) if not in_mirror(seed))

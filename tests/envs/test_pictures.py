@@ -16,8 +16,8 @@ from PIL import Image
 
 from tests.odd_envs import GRAY, ODD, OddEnv
 from world_models import notices
+from world_models.envs.contract.pictures import PictureReader, declared_range, declares_picture, layout_of
 from world_models.envs.gym_env import GymImageEnv, GymLanes
-from world_models.envs.pictures import PictureReader, declared_range, declares_picture, layout_of
 from world_models.errors import ActionSpaceError, EnvironmentFailure, ObservationError
 from world_models.report.episode import film
 from world_models.rollout.driver import Recipe

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.odd_envs import ODD, OddEnv
+from world_models.envs.contract.protocol import checked_reset, checked_step
 from world_models.envs.gym_env import GymImageEnv, GymLanes
-from world_models.envs.protocol import checked_reset, checked_step
 from world_models.errors import EnvironmentFailure, ObservationError
 from world_models.rollout.loop import drive
 from world_models.rollout.policies import NoisePolicy

@@ -16,7 +16,7 @@ import sys
 import gymnasium, numpy as np
 from world_models.errors import WorldModelsError
 from world_models.executors.local import ProcessExecutor
-from world_models.training import collect_stage
+from world_models.runs import collection as collect_stage
 
 class Own(gymnasium.Env):
     observation_space = gymnasium.spaces.Box(0, 255, (16, 16, 3), np.uint8)

@@ -12,15 +12,15 @@ import torch
 
 from tests.dreams import save_dream
 from tests.golden.trace import EXACTLY, plain, stage
+from tests.search.evolutions import CLIMBING, PAIRS, short_generations
+from tests.search.evolutions import config as ctrl_config
 from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, copy_of_run, inline_executors, save_run, save_vae
-from tests.training.evolutions import CLIMBING, PAIRS, short_generations
-from tests.training.evolutions import config as ctrl_config
 from tests.training.runs import mdrnn_config, vae_config
 from world_models.datasets.rollout_files import read_rollout
 from world_models.models.dream_rules import DreamRules
-from world_models.training.dream_stage import train_in_dream
-from world_models.training.evaluation import evaluate_recipe, run_recipe
+from world_models.runs.dream import train_in_dream
+from world_models.runs.evaluation import evaluate_recipe, run_recipe
 from world_models.training.train_controller import train_controller
 from world_models.training.train_convae import train_convae
 from world_models.training.train_mdn_rnn import precompute_latents, train_mdn_rnn
@@ -224,6 +224,6 @@ def play(folder: Path, names: list[str] | None = None) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORLD_MODELS_PRECISION", "float32")
         inline_executors(patch)
-        patch.setattr("world_models.training.dream_stage.cpu_count", lambda: 1)
+        patch.setattr("world_models.runs.dream.cpu_count", lambda: 1)
         torch.set_num_threads(1)
         return {name: getattr(scenes, name)() for name in names or NAMES}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from world_models.report import curves
+from world_models.report.figures import curves
 
 ANYTHING = st.none() | st.booleans() | st.text(max_size=3) | st.floats() | st.integers(-100, 100)
 

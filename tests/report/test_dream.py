@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.doubles import noise_rollout
 from world_models.errors import CheckpointError, DataError
 from world_models.models.mdrnn import MDRNN, MDRNNCell
-from world_models.report.dream import decode, dream_beside, dream_latents, richest_start, sample
+from world_models.report.figures.dream import decode, dream_beside, dream_latents, richest_start, sample
 from world_models.types import Mixture
 from world_models.vision.latents import encode
 from world_models.vision.VAE.ConvVAE import ConvVAE

@@ -10,7 +10,7 @@ from torch.distributions import Normal
 from tests.doubles import noise_rollout
 from tests.small_runs import GAUSSIANS, HIDDENS, LATENTS
 from world_models.models.mdrnn import MDRNN
-from world_models.report.foresight import foresight_charts, reward_calibration, see_ahead, watch
+from world_models.report.figures.foresight import foresight_charts, reward_calibration, see_ahead, watch
 from world_models.vision.latents import encode
 from world_models.vision.VAE.ConvVAE import ConvVAE
 

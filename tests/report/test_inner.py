@@ -8,8 +8,8 @@ import torch
 
 from tests.doubles import noise_rollout
 from world_models.models.mdrnn import MDRNN
-from world_models.report.dream import decode
-from world_models.report.inner import InnerView, inner_views
+from world_models.report.figures.dream import decode
+from world_models.report.figures.inner import InnerView, inner_views
 from world_models.vision.latents import encode
 from world_models.vision.VAE.ConvVAE import ConvVAE
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.doubles import counting_frame
-from world_models.report.latents import latent_facts, prior_row, traversals
+from world_models.report.figures.latents import latent_facts, prior_row, traversals
 from world_models.vision.frames import images_from_frames
 from world_models.vision.VAE.ConvVAE import ConvVAE
 

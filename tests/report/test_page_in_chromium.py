@@ -23,7 +23,7 @@ from tests.doubles import make_rollouts, noise_rollout
 from tests.small_runs import save_controller, save_mdrnn, save_vae
 from world_models.report import write_report
 from world_models.report.episode import FilmedEpisode
-from world_models.training.report_stage import report_run
+from world_models.runs.report import report_run
 from world_models.types import Episode, EpisodeResult
 from world_models.utils.run_dir import JsonlLog, log_path
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests.doubles import counting_frame
 from world_models.errors import DataError
-from world_models.report.dream import Dream
-from world_models.report.pictures import dream_sheet, evenly, png, sheet
+from world_models.report.figures.dream import Dream
+from world_models.report.figures.pictures import dream_sheet, evenly, png, sheet
 
 FRAMES = np.stack([counting_frame(t) for t in range(20)])
 

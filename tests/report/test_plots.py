@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from world_models.report import curves, plots
+from world_models.report.figures import curves, plots
 
 ONE_POINT = plots.Line("this run", (64.0,), (1.0,), (2.0,))
 REFERENCE = curves.reference_of("CarRacing-v3")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from world_models.errors import DataError, MissingDependencyError
-from world_models.report.panels import compose
+from world_models.report.figures.panels import compose
 from world_models.report.video import write_video
 from world_models.types import UInt8Array
 

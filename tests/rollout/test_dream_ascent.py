@@ -13,7 +13,7 @@ from tests.small_runs import HIDDENS, LATENTS
 from world_models.models.dream_rules import DreamRules
 from world_models.rollout.dream_ascent import ascend
 from world_models.rollout.dream_driver import DreamDriver, DreamRecipe
-from world_models.rollout.policy_gradient import GradientRules
+from world_models.search.algorithms.policy_gradient import GradientRules
 from world_models.types import DoubleArray, Episode
 
 GOALS = (0.5, -1.0)

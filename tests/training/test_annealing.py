@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from world_models.errors import ConfigError
-from world_models.training.annealing import Annealing
-from world_models.training.settings import share
+from world_models.training.fit.annealing import Annealing
+from world_models.training.fit.settings import share
 
 
 def optimizer(rate: float = 0.5) -> torch.optim.Optimizer:

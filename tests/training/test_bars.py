@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from tests.dreams import hand_made, save_dream
+from tests.search import evolutions
 from tests.small_envs import STEER
 from tests.small_runs import inline_executors, save_run
-from tests.training import evolutions
 from tests.training.runs import mdrnn_config, rollouts, vae_config
 from tests.training.test_fit import Points, make_job, scripted_job
 from world_models.models.dream_rules import DreamRules
-from world_models.rollout.policy_gradient import GradientRules
-from world_models.training.collect_stage import generate_rollouts
-from world_models.training.dream_stage import evaluate_dream, train_in_dream
-from world_models.training.evaluation import evaluate_recipe, run_recipe
-from world_models.training.fit import fit
+from world_models.runs.collection import generate_rollouts
+from world_models.runs.dream import evaluate_dream, train_in_dream
+from world_models.runs.evaluation import evaluate_recipe, run_recipe
+from world_models.search.algorithms.policy_gradient import GradientRules
+from world_models.training.fit.loop import fit
 from world_models.training.train_mdn_rnn import precompute_latents
 from world_models.utils.progress import Progress
 
@@ -40,8 +40,8 @@ class Growing(Points):
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     inline_executors(monkeypatch)
-    for name in ("evaluation", "dream_stage"):
-        monkeypatch.setattr(f"world_models.training.{name}.cpu_count", lambda: 1)
+    for name in ("evaluation", "dream"):
+        monkeypatch.setattr(f"world_models.runs.{name}.cpu_count", lambda: 1)
     rules = GradientRules(steps=8, discount=0.5, noise=0.2, rate=5e-3, batch=256)
     monkeypatch.setattr("world_models.rollout.dream_ascent.GradientRules", lambda: rules)
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.training.runs import ACTIONS, LATENTS, mdrnn_config, rollouts, vae_config
 from world_models import notices
 from world_models.models.mdrnn import MDRNN
-from world_models.training.mdrnn_loss import MDRNNLoss, get_loss
-from world_models.training.passes import Average
-from world_models.training.reward_goal import RewardGoal
-from world_models.training.terminals import calibration_counts, whole_window_loss
+from world_models.training.fit.mdrnn_loss import MDRNNLoss, get_loss
+from world_models.training.fit.passes import Average
+from world_models.training.fit.reward_goal import RewardGoal
+from world_models.training.fit.terminals import calibration_counts, whole_window_loss
 from world_models.training.train_mdn_rnn import train_mdn_rnn
 from world_models.utils.run_dir import save_checkpoint
 from world_models.vision.VAE.ConvVAE import ConvVAE

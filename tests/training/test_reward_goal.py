@@ -9,8 +9,8 @@ import torch
 from tests.training.runs import mdrnn_config
 from world_models.errors import ConfigError
 from world_models.models.mdrnn import MDRNN
-from world_models.training.reward_goal import RewardGoal
-from world_models.training.terminals import whole_window_loss
+from world_models.training.fit.reward_goal import RewardGoal
+from world_models.training.fit.terminals import whole_window_loss
 from world_models.training.train_mdn_rnn import get_loss
 
 

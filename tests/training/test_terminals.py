@@ -16,7 +16,7 @@ from tests.training.runs import ACTIONS, LATENTS, mdrnn_config, rollouts, vae_co
 from world_models.datasets.rollout_files import read_rollout, write_rollout
 from world_models.errors import ConfigError
 from world_models.models.mdrnn import MDRNN
-from world_models.training.terminals import calibration, calibration_counts, whole_window_loss
+from world_models.training.fit.terminals import calibration, calibration_counts, whole_window_loss
 from world_models.training.train_mdn_rnn import get_loss, train_mdn_rnn
 from world_models.types import Rollout
 from world_models.utils.run_dir import best_path, load_checkpoint, save_checkpoint

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from tests.search.evolutions import config, timeless, train
 from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, LATENTS
-from tests.training.evolutions import config, timeless, train
 from world_models.errors import CheckpointError
 from world_models.models.agent import Agent
 from world_models.models.controller import Controller, flatten_parameters
 from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.rollout.driver import Driver, Recipe
-from world_models.training import evolution_run
-from world_models.training.controller_settings import ControllerSettings
-from world_models.training.evaluation import run_recipe
-from world_models.training.whitening import states_of, states_of_noise
+from world_models.runs.evaluation import run_recipe
+from world_models.search import run as evolution_run
+from world_models.search.settings import ControllerSettings
+from world_models.search.whitening import states_of, states_of_noise
 from world_models.types import Episode, Rollout
 from world_models.utils.run_dir import load_checkpoint, log_path, read_jsonl
 

@@ -28,9 +28,9 @@ from world_models.errors import CheckpointError, ConfigError, DataError
 from world_models.losses.convae_loss import conv_vae_loss_fn
 from world_models.models.load import load_vae
 from world_models.training import train_convvae as stage
-from world_models.training.devices import autocast_for, compiled
-from world_models.training.samples import sample_rows
-from world_models.training.splits import default_test_files, split_indices
+from world_models.training.fit.devices import autocast_for, compiled
+from world_models.training.fit.sample_sheets import sample_rows
+from world_models.training.fit.splits import default_test_files, split_indices
 from world_models.training.train_convvae import VAELoss, count_active_latents, reconstruct_with, train_convae
 from world_models.utils.run_dir import best_path, checkpoint_path, load_checkpoint, log_path
 from world_models.vision.frames import images_from_frames

@@ -29,7 +29,7 @@ from world_models.datasets.rollout_files import read_rollout, write_rollout
 from world_models.errors import CheckpointError, ConfigError, DataError
 from world_models.models.load import load_mdrnn, load_vae
 from world_models.models.mdrnn import MDRNN
-from world_models.training import latent_stage
+from world_models.training.fit import latents as latent_stage
 from world_models.training.train_mdn_rnn import (
     MDRNNLoss,
     data_pass,

@@ -30,7 +30,7 @@ from world_models.envs.frames import resize_frames
 from world_models.envs.registry import make_gym
 from world_models.models.load import load_mdrnn, load_vae
 from world_models.rollout.driver import Driver, Recipe
-from world_models.training.evaluation import run_recipe
+from world_models.runs.evaluation import run_recipe
 from world_models.types import Episode
 from world_models.utils.run_dir import best_path, load_checkpoint, save_checkpoint
 from world_models.vision.frames import images_from_frames

@@ -30,7 +30,7 @@ from world_models.datasets.cache_index import (
     write_index,
 )
 from world_models.datasets.folder_check import check_files
-from world_models.datasets.npz import replacing
+from world_models.datasets.formats.npz import replacing
 from world_models.datasets.rollout_files import DTYPES, read_rollout
 from world_models.errors import DataError
 from world_models.types import FRAME_SHAPE, Rollout

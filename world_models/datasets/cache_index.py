@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from world_models.datasets.npz import replacing
+from world_models.datasets.formats.npz import replacing
 from world_models.datasets.rollout_files import DTYPES
 from world_models.types import FRAME_SHAPE
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from world_models.datasets.formats.npz import open_npz, read_array, write_npz
 from world_models.datasets.latents import Latents
-from world_models.datasets.npz import open_npz, read_array, write_npz
 from world_models.errors import DataError
 from world_models.types import FloatArray, IntArray
 

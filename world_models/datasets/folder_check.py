@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from world_models.datasets.foreign import ForeignKeys, conversion, converted
+from world_models.datasets.formats.foreign import ForeignKeys, conversion, converted
 from world_models.datasets.rollout_files import inspect_file
 from world_models.errors import DataError
 from world_models.types import FloatArray

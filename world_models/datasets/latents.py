@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from world_models.datasets.npz import open_npz, read_array, write_npz
+from world_models.datasets.formats.npz import open_npz, read_array, write_npz
 from world_models.errors import DataError
 from world_models.types import FloatArray, IntArray
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from world_models.datasets.canonical import canonical_rollout
-from world_models.datasets.foreign import ForeignKeys, foreign_keys
-from world_models.datasets.npz import AnyArray, Archive, open_npz, read_array, read_outline, write_npz
-from world_models.datasets.schema import DTYPES, MEND, Wrong, check_rollout
-from world_models.datasets.stored_frames import as_pictures, told_by_header
+from world_models.datasets.formats.canonical import canonical_rollout
+from world_models.datasets.formats.foreign import ForeignKeys, foreign_keys
+from world_models.datasets.formats.npz import AnyArray, Archive, open_npz, read_array, read_outline, write_npz
+from world_models.datasets.formats.schema import DTYPES, MEND, Wrong, check_rollout
+from world_models.datasets.formats.stored_frames import as_pictures, told_by_header
 from world_models.errors import ConfigError, DataError
 from world_models.notices import say_once
 from world_models.types import Rollout

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from world_models.envs.actions import check_finite
+from world_models.envs.contract.pictures import PictureReader
+from world_models.envs.contract.protocol import checked_reset, checked_step
 from world_models.envs.frames import resize_frames
 from world_models.envs.lanes import LaneFailure
-from world_models.envs.pictures import PictureReader
-from world_models.envs.protocol import checked_reset, checked_step
 from world_models.envs.registry import EnvSpec, env_spec, make_gym
 from world_models.errors import ActionSpaceError, ConfigError, ObservationError, WorldModelsError
 from world_models.types import FRAME_SIZE, FloatArray, IntArray, Step, UInt8Array

@@ -10,11 +10,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from world_models.envs.car_racing_view import CarRacingView
-from world_models.envs.env_spec import EnvSpec
-from world_models.envs.making import make_env
-from world_models.envs.naming import check_known
-from world_models.envs.variants import variant_row
+from world_models.envs.car_racing.view import CarRacingView
+from world_models.envs.contract.making import make_env
+from world_models.envs.known.env_spec import EnvSpec
+from world_models.envs.known.naming import check_known
+from world_models.envs.known.variants import variant_row
 from world_models.envs.vizdoom_env import LEFT_STAY_RIGHT, MAX_TICS, TAKE_COVER, make_take_cover
 from world_models.envs.vizdoom_env import register as register_vizdoom
 from world_models.notices import say_once

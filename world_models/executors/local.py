@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 
-from world_models.envs.registration import Registration, registration_of
+from world_models.envs.known.registration import Registration, registration_of
 from world_models.errors import WorkerError, WorldModelsError
 from world_models.executors.base import AnyDriver, Executor, Job, Progressed
 from world_models.rollout.dream_driver import DreamRecipe

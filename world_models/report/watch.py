@@ -15,8 +15,8 @@ from world_models.envs.env_kwargs import add_env_kwargs
 from world_models.errors import ConfigError
 from world_models.models.load import load_cell, load_vae
 from world_models.report.episode import frames_per_second, shown
-from world_models.report.inner import InnerView, Seen
-from world_models.report.panels import compose, panels_of
+from world_models.report.figures.inner import InnerView, Seen
+from world_models.report.figures.panels import compose, panels_of
 from world_models.report.video import VideoWriter, check_target, find_ffmpeg
 from world_models.report.window import KEYS, NoScreen, Quit, Restart, Window, has_screen
 from world_models.rollout.driver import BACKENDS, Driver, Recipe

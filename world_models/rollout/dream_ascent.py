@@ -12,7 +12,7 @@ import torch
 from world_models import budgets
 from world_models.models.controller import controller_outputs
 from world_models.rollout.dream_lanes import DreamLanes, Gone, copies
-from world_models.rollout.policy_gradient import Experience, GradientRules, PolicyGradient, Scale
+from world_models.search.algorithms.policy_gradient import Experience, GradientRules, PolicyGradient, Scale
 from world_models.types import DoubleArray
 from world_models.utils.seeding import derive_seed
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from world_models.errors import CheckpointError
-from world_models.evolution.parameters import Space, space_from_state_dict
 from world_models.models.controller import Controller, flatten_parameters
+from world_models.search.algorithms.spaces import Space, space_from_state_dict
 from world_models.types import DoubleArray
 from world_models.utils.run_dir import checkpoint_path, load_checkpoint
 from world_models.utils.seeding import derive_seed

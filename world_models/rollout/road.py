@@ -17,7 +17,7 @@ from world_models.envs.lanes import Lanes
 from world_models.models.agent import Agent
 from world_models.models.controller import Population
 from world_models.rollout.loop import REASONS, Board, failures_named, reasons_of
-from world_models.rollout.policy_gradient import Experience
+from world_models.search.algorithms.policy_gradient import Experience
 from world_models.types import AgentState, DoubleArray, Episode, IntArray
 from world_models.utils.seeding import derive_seed
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from world_models.configs.wm_config import WMControllerConfig
 from world_models.models.controller import flatten_parameters, load_parameters
+from world_models.search.run import EvolutionRun
+from world_models.search.settings import ControllerSettings
 from world_models.training.callable_modules import callable_as_its_function
-from world_models.training.controller_settings import ControllerSettings
-from world_models.training.evolution_run import EvolutionRun
 from world_models.training.queue_workers import _run_rollout, slave_routine
 
 __all__ = [

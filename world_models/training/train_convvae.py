@@ -19,13 +19,13 @@ from world_models.datasets.transforms import Transform
 from world_models.errors import ConfigError
 from world_models.losses.convae_loss import kl_per_latent, vae_loss_parts
 from world_models.notices import say_once
-from world_models.report.latents import ACTIVE_VARIANCE
-from world_models.training import settings
-from world_models.training.devices import autocast_for, compiled, has_fused_adam
-from world_models.training.fit import FitJob, FitResult, fit
-from world_models.training.passes import Batches, Losses
-from world_models.training.samples import save_sample_sheet
-from world_models.training.splits import split_indices
+from world_models.report.figures.latents import ACTIVE_VARIANCE
+from world_models.training.fit import settings
+from world_models.training.fit.devices import autocast_for, compiled, has_fused_adam
+from world_models.training.fit.loop import FitJob, FitResult, fit
+from world_models.training.fit.passes import Batches, Losses
+from world_models.training.fit.sample_sheets import save_sample_sheet
+from world_models.training.fit.splits import split_indices
 from world_models.types import FRAME_SIZE, UInt8Array
 from world_models.utils.device import resolve_device
 from world_models.utils.precision import fast_precision

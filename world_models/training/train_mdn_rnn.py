@@ -17,11 +17,10 @@ from world_models.datasets.loaders import FrameSequenceBatches, SequenceBatches
 from world_models.datasets.windows import least_rows
 from world_models.errors import ConfigError
 from world_models.models.mdrnn import MDRNN
-from world_models.training import settings
 from world_models.training.callable_modules import callable_as_its_function
-from world_models.training.devices import autocast_for, has_fused_adam
-from world_models.training.fit import FitJob, FitResult, fit
-from world_models.training.latent_stage import (
+from world_models.training.fit import settings
+from world_models.training.fit.devices import autocast_for, has_fused_adam
+from world_models.training.fit.latents import (
     LatentSource,
     latent_source,
     precompute_latents,
@@ -29,13 +28,14 @@ from world_models.training.latent_stage import (
     to_latent,
     write_starts,
 )
-from world_models.training.mdrnn_loss import MDRNNLoss, get_loss
-from world_models.training.passes import Batches, Learner, held_out_pass, train_pass
-from world_models.training.resume import check_sizes
-from world_models.training.reward_goal import RewardGoal
-from world_models.training.sequences import Episodes, check_sequences
-from world_models.training.splits import split_indices, training_files
-from world_models.training.terminals import calibration
+from world_models.training.fit.loop import FitJob, FitResult, fit
+from world_models.training.fit.mdrnn_loss import MDRNNLoss, get_loss
+from world_models.training.fit.passes import Batches, Learner, held_out_pass, train_pass
+from world_models.training.fit.resume import check_sizes
+from world_models.training.fit.reward_goal import RewardGoal
+from world_models.training.fit.sequences import Episodes, check_sequences
+from world_models.training.fit.splits import split_indices, training_files
+from world_models.training.fit.terminals import calibration
 from world_models.utils.device import resolve_device
 from world_models.utils.run_dir import checkpoint_path, load_checkpoint
 from world_models.utils.seeding import derive_seed, seed_everything

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from world_models.envs.actions import ActionAdapter
-from world_models.envs.of_run import environment_of_controller
+from world_models.envs.known.of_run import environment_of_controller
 from world_models.envs.registry import canonical_id
 from world_models.errors import CheckpointError
 from world_models.models.agent import Agent

@@ -8,7 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from world_models.report import curves, page, pictures, plots
+from world_models.report import page
+from world_models.report.figures import curves, pictures, plots
 
 
 def charts(folder: Path, made: Sequence[plots.Plot], who: str) -> str:

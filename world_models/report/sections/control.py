@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from world_models.report import curves, page
+from world_models.report import page
+from world_models.report.figures import curves
 from world_models.report.run import Run
 from world_models.report.sections.common import curves_or_note, duration, last, most, named
 

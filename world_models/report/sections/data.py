@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from world_models.report import page, plots
+from world_models.report import page
 from world_models.report.data import Data
+from world_models.report.figures import plots
 from world_models.report.run import Run
 from world_models.report.sections.common import charts, text
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from world_models.errors import CheckpointError, DataError
 from world_models.models.mdrnn import MDRNN
-from world_models.report import curves, page, pictures
-from world_models.report.dream import dream_beside
-from world_models.report.foresight import Watched, foresight_charts, reward_calibration, see_ahead, watch
+from world_models.report import page
+from world_models.report.figures import curves, pictures
+from world_models.report.figures.dream import dream_beside
+from world_models.report.figures.foresight import Watched, foresight_charts, reward_calibration, see_ahead, watch
 from world_models.report.run import Run
 from world_models.report.sections.common import charts, curves_or_note, last, least, named, wide
 

@@ -9,10 +9,11 @@ from typing import Any
 from PIL import Image
 
 from world_models.errors import MissingDependencyError
-from world_models.report import page, pictures, plots, video
-from world_models.report.curves import rounds_chart
-from world_models.report.inner import InnerView, inner_views
-from world_models.report.panels import compose, panels_of
+from world_models.report import page, video
+from world_models.report.figures import pictures, plots
+from world_models.report.figures.curves import rounds_chart
+from world_models.report.figures.inner import InnerView, inner_views
+from world_models.report.figures.panels import compose, panels_of
 from world_models.report.run import Run
 from world_models.report.sections.common import charts, duration, part, text
 from world_models.types import UInt8Array
@@ -105,7 +106,7 @@ def _rounds(run: Run, folder: Path) -> list[str]:
     """An iterative run's rounds as a table, and their curves."""
     if not run.rounds:
         return []
-    # Of equal rounds the later one's files are the run's, see `training.rounds`.
+    # Of equal rounds the later one's files are the run's, see `runs.rounds`.
     returns = [float(each.get("best_return") or float("-inf")) for each, _ in run.rounds]
     used = max(range(len(returns)), key=lambda row: (returns[row], row))
     rows = [

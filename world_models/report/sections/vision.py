@@ -7,8 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from world_models.report import curves, page, pictures, plots
-from world_models.report.latents import ACTIVE_VARIANCE, LatentFacts, latent_facts, prior_row, sample_rows, traversals
+from world_models.report import page
+from world_models.report.figures import curves, pictures, plots
+from world_models.report.figures.latents import (
+    ACTIVE_VARIANCE,
+    LatentFacts,
+    latent_facts,
+    prior_row,
+    sample_rows,
+    traversals,
+)
 from world_models.report.run import Run
 from world_models.report.sections.common import charts, curves_or_note, last, least, named, wide
 from world_models.types import UInt8Array

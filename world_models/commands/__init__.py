@@ -1,0 +1,1 @@
+"""The `world-models` command, one file a subcommand."""

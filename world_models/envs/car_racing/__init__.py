@@ -1,0 +1,1 @@
+"""CarRacing: its picture drawn faster than Gymnasium draws it."""

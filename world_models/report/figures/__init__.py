@@ -1,0 +1,1 @@
+"""What the pictures and charts of a report are made of."""

@@ -1,0 +1,1 @@
+"""Search algorithms: candidates or gradients in, better parameters out; no environment, no files."""

@@ -1,0 +1,104 @@
+"""A phase of stage C that follows the gradient of what C earns on the road, with the face of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from world_models import budgets
+from world_models.rollout.road import Stretch
+from world_models.search.algorithms.phases import Phase
+from world_models.search.algorithms.policy_gradient import GradientRules, PolicyGradient, Scale
+from world_models.search.algorithms.saved import check_settings
+from world_models.search.algorithms.spaces import WhitenedSpace
+from world_models.types import DoubleArray
+
+# Ten and more seconds ahead: what counts is whole laps, and with less a driver is paid for speed at their cost. A lost
+# lap is rare and far from the rest: it counts in full. No running average of the weights: a phase has that of its last
+# means.
+_RULES = GradientRules(
+    steps=96,
+    discount=0.998,
+    last_discount=0.999,
+    last_noise=1 / 3,
+    passes=4,
+    batch=1152,
+    rate=8e-4,
+    last_rate=0.1,
+    memory=0.0,
+    critic_first=6,
+    largest=30.0,
+)
+_TOLD = 2  # of `Road`: numbers of progress
+
+
+class GradientSearch:
+    """C up the gradient, some updates a generation (`rollout.policy_gradient`).
+
+    Args:
+        space: Of all entries that C sees (`WhitenedSpace.of_entries`), about the C that it begins at.
+        phase: The noise at first, the lanes that drive at once, what a lost episode costs, what is learned late.
+        seed: Of the critic and the batches.
+    """
+
+    paired = False
+    updates = 25  # of a generation: with 96 steps of each lane to an update, two laps and a half
+
+    def __init__(self, space: WhitenedSpace, phase: Phase, seed: int) -> None:
+        assert space.offset is not None
+        self._space, self._phase, self.pop_size = space, phase, phase.pop_size * phase.samples
+        self.updates = budgets.at_most("updates", self.updates)
+        self.steps = budgets.at_most("update_steps", _RULES.steps)
+        rate = phase.mean_rate * _RULES.rate
+        rules = replace(_RULES, steps=self.steps, noise=phase.sigma, rate=rate, late=phase.late)
+        scale = Scale(
+            torch.from_numpy(space.center),
+            torch.from_numpy(space.spread_of_entries),
+            torch.ones(space.action_size, dtype=torch.float64),
+        )
+        self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules, _TOLD)
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether half of its episodes are in the mirror."""
+        return self._phase.mirrored
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the noise now."""
+        return self._learner.noise
+
+    @property
+    def generation(self) -> int:
+        """How many were learned of."""
+        return self._learner.updates // self.updates
+
+    @property
+    def mean(self) -> DoubleArray:
+        """C as it is now, a point of the space."""
+        return self._space.to_point(self._learner.parameters)
+
+    def learn(self, lived: Stretch, done: float) -> None:
+        """One update by what was lived with C as it is; `done` is the share of the phase that is behind it."""
+        rewards = lived.experience.rewards - self._phase.lost * lived.given_up
+        self._learner.learn(lived.experience._replace(rewards=rewards), done)
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        mine = self._phase
+        lanes = {"sigma0": mine.sigma, "mean_rate": mine.mean_rate, "pop_size": self.pop_size}
+        return {**lanes, "lost": mine.lost, "late": list(mine.late), "mirrored": mine.mirrored}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, from which `load_state_dict` goes on exactly."""
+        start = np.zeros(self._space.size)
+        return {"start": start, **self._settings, "learner": self._learner.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up where `state_dict` was taken: on a fresh object with the same arguments."""
+        check_settings(state, self._settings)
+        self._learner.load_state_dict(state["learner"])
