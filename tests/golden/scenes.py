@@ -18,14 +18,17 @@ from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, copy_of_run, inline_executors, save_run, save_vae
 from tests.training.runs import mdrnn_config, vae_config
 from world_models.datasets.rollout_files import read_rollout
+from world_models.losses.convae_loss import conv_vae_loss_fn
 from world_models.models.dream_rules import DreamRules
+from world_models.models.load import load_mdrnn, load_vae
 from world_models.runs.dream import train_in_dream
 from world_models.runs.evaluation import evaluate_recipe, run_recipe
 from world_models.training.train_controller import train_controller
 from world_models.training.train_convae import train_convae
-from world_models.training.train_mdn_rnn import precompute_latents, train_mdn_rnn
+from world_models.training.train_mdn_rnn import get_loss, precompute_latents, train_mdn_rnn
 from world_models.training.train_world_model import generate_rollouts
 from world_models.types import Rollout
+from world_models.vision.frames import images_from_frames
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints"
 SPACE = {"components": 3, "whitening_episodes": 3}
@@ -52,6 +55,22 @@ class Scenes:
         """V's losses, weights and optimizer after two epochs."""
         train_convae(vae_config(self.data, self.run))
         return first_epoch(stage(self.run, "vae"))
+
+    def losses_of_batches(self) -> Any:
+        """V's and M's losses of a batch each, on weights that nothing has trained."""
+        driven = [read_rollout(path) for path in sorted(self.data.glob("*.npz"))[:3]]
+        images = images_from_frames(torch.from_numpy(np.concatenate([each.observations for each in driven])))
+        torch.manual_seed(6)
+        with torch.no_grad():
+            vae = load_vae(self.given)
+            painted, mu, logsigma = vae(images)
+            z, length = mu.unflatten(0, (1, -1)), len(mu) - 1
+            actions, rewards, ends = (
+                torch.from_numpy(np.concatenate([getattr(each, key) for each in driven]))[None, :length].float()
+                for key in ("actions", "rewards", "terminals")
+            )
+            seen = get_loss(load_mdrnn(self.given), z[:, :-1], actions, rewards, ends, z[:, 1:])
+            return {"V": float(conv_vae_loss_fn(painted, images, mu, logsigma)), "M": plain(seen)}
 
     def latents(self) -> Any:
         """What V makes of the frames."""
@@ -154,6 +173,11 @@ class Scenes:
         """Three generations of CMA-ES in the dream."""
         return self._dreamt("dreamt", max_generations=3)
 
+    def dream_cma_es_resumed(self) -> Any:
+        """The same, stopped after one."""
+        self._dreamt("dreamt again", max_generations=1)
+        return self._dreamt("dreamt again", max_generations=3)
+
     def dream_gradient(self) -> Any:
         """A phase in the dream that begins where the gradient leads, and asks M what actions lead to."""
         phase = {"components": 2, "gradient_steps": 4_000, "sigma": 0.1, "pop_size": 4, "samples": 2, "env_steps": 400}
@@ -162,7 +186,9 @@ class Scenes:
         return self._dreamt("dreamt up", max_generations=8, **settings)
 
     def _dreamt(self, name: str, **settings: Any) -> Any:
-        logdir = save_dream(self.folder / name)
+        logdir = self.folder / name
+        if not logdir.exists():
+            save_dream(logdir)
         mine = {"time_limit": 8, "eval_episodes": 3, "components": 3, "target_return": np.inf}
         train_in_dream(ctrl_config(logdir, **{**mine, **settings}), DreamRules(precision="fp32"), 0.0)
         return stage(logdir, "ctrl")

@@ -36,7 +36,7 @@ def test_a_path_gives_what_it_gave(name: str, found: dict[str, Any]):
     assert not told, "\n".join([f"{len(told)} differences (exact: {exact}); the first:", *told[:10]])
 
 
-@pytest.mark.parametrize("name", ["cma_es", "policy_gradient"])
+@pytest.mark.parametrize("name", ["cma_es", "policy_gradient", "dream_cma_es"])
 def test_a_resumed_search_ends_as_one_that_was_not_stopped(name: str, found: dict[str, Any]):
     assert not list(differences(found[name]["best"], found[f"{name}_resumed"]["best"], exact=True))
 
