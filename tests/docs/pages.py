@@ -51,6 +51,11 @@ def pages() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in found]
 
 
+def records() -> list[str]:
+    """The notebook: what was measured at some time, by its paths. Its commands are of that time, and nobody runs them."""
+    return [str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs/notebook").glob("*.md"))]
+
+
 def read(page: str) -> str:
     """The page's text."""
     return (ROOT / page).read_text(encoding="utf-8")

@@ -106,7 +106,7 @@ def test_the_command_is_installed_under_its_name() -> None:
     assert done.stdout.startswith("usage: world-models")
 
 
-@pytest.mark.parametrize("page", [*pages.pages(), "CHANGELOG.md"])
+@pytest.mark.parametrize("page", [*pages.pages(), *pages.records(), "CHANGELOG.md"])
 def test_links_lead_somewhere(page: str) -> None:
     here = (pages.ROOT / page).parent
     for link in links(page):
