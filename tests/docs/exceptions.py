@@ -134,7 +134,6 @@ STANDS_FOR: tuple[tuple[str, str, dict[str, str | None]], ...] = (
     ("docs/results.md", "--preset takecover", {"RUN": "results/takecover", "C": None}),
     ("docs/results.md", "RUN/round_3 --out C", {"RUN/round_3": "results/carracing/round_2", "C": None}),
     ("docs/results.md", "--dreamt C", {"RUN/round_3": "results/carracing/round_2", "OUT": None}),
-    ("checkpoints/README.md", "AGENT", {"AGENT": "checkpoints/carracing"}),
 )
 
 
