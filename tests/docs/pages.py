@@ -52,7 +52,7 @@ def pages() -> list[str]:
 
 
 def records() -> list[str]:
-    """The notebook: what was measured at some time, by its paths. Its commands are of that time, and nobody runs them."""
+    """The paths of the notebook's pages: records of past runs, whose commands are not run."""
     return [str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs/notebook").glob("*.md"))]
 
 

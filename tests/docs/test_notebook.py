@@ -32,9 +32,7 @@ def test_the_notebook_has_nothing_that_a_reader_would_take_for_a_program() -> No
 
 
 @pytest.mark.parametrize("step", COMMANDS, ids=str)
-def test_a_command_of_the_notebook_still_exists_with_its_flags(
-    step: Step, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_command_of_the_notebook_still_exists_with_its_flags(step: Step, capsys: pytest.CaptureFixture[str]) -> None:
     words = exceptions.words_of(step.text)
     flags = {word for word in words if word.startswith("--")}
     if words[0] == "make":

@@ -125,9 +125,7 @@ def _where_rows() -> list[tuple[str, str, list[str]]]:
 
 
 @pytest.mark.parametrize(("question", "path", "names"), _where_rows())
-def test_what_the_architecture_says_to_look_for_stands_in_that_file(
-    question: str, path: str, names: list[str]
-) -> None:
+def test_what_the_architecture_says_to_look_for_stands_in_that_file(question: str, path: str, names: list[str]) -> None:
     source = (pages.ROOT / path).read_text(encoding="utf-8")
     assert names and [name for name in names if name not in source] == []
 
