@@ -100,7 +100,7 @@ _Value = TypeVar("_Value")
 
 
 def at_most(name: str, value: _Value) -> _Value:
-    """The setting `name`, cut to its budget; unchanged without the variable, or where it is no number."""
+    """The setting `name` within its budget; as it is without the variable, or where it is no number."""
     if not chosen():
         return value
     announce()
