@@ -1,4 +1,4 @@
-"""`WORLD_MODELS_BUDGET=tiny`: whatever is asked for, no more is done than shows that it works.
+"""The budget `WORLD_MODELS_BUDGET=tiny`: every command in miniature, to see that it runs.
 
 With this environment variable every command and every library call that collects, trains, evaluates, dreams, films or
 benchmarks goes through all of its stages in seconds, with the flags, presets and configs that it was given; only
@@ -74,7 +74,7 @@ MOST: dict[str, int] = {
 
 
 def chosen() -> str | None:
-    """What the environment variable says; None where it is not set, or empty.
+    """The value of the environment variable; None where it is not set, or empty.
 
     Raises:
         ConfigError: there is no budget of that name.
@@ -86,7 +86,7 @@ def chosen() -> str | None:
 
 
 def announce() -> None:
-    """Says once that budgets are cut, where they are."""
+    """Logs once that budgets are cut, if they are."""
     if chosen():
         say_once(_LOG, "%s=%s: everything is done in miniature; scores mean nothing.", VARIABLE, TINY)
 

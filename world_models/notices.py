@@ -1,4 +1,4 @@
-"""What is said once: a remark on a user's input that is used all the same, such as a retired id or scaled pictures.
+"""Notices: remarks that are logged once, on input that is used all the same, such as a retired id or scaled pictures.
 
 The main process speaks; worker processes, which meet the same input, stay silent.
 """

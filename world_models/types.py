@@ -1,4 +1,4 @@
-"""The vocabulary: what the rooms of the house hand each other.
+"""The vocabulary: the types that the package's parts hand each other.
 
 Letters used in shapes: T time, B batch or lanes, Z latent size, R recurrent hidden size, A action size,
 K gaussians, N candidates, S episodes a candidate, P parameters a candidate.

@@ -109,7 +109,6 @@ NOT_RUN = (
     Row(r"world-models doctor .* --data_dir data/others", "the files are somebody else's", has_help),
     Row(r"world-models COMMAND --help", "COMMAND stands for every command", every_command_has_help),
     Row(r"world-models [a-z]+( (onnx|web|run|train|evaluate|table))?", "a sentence names the command", has_help),
-    Row(r"python -m benchmarks\.(ablations|evolve_on)", "a sentence names the program", has_help),
     Row(r"python -m world_models\.training\.train_world_model", "a sentence names the program", has_help),
 )
 
@@ -125,7 +124,6 @@ NEEDS = {
 
 NO_BROWSER = "no Chromium starts here"  # what `tests.chromium` says
 
-_A_SITE = "world-models export web --logdir checkpoints/carracing --out SITE"
 # Names that stand for the reader's own folders: (page, in the command, {name: the folder of the page that it is, or the
 # command that makes it}); None: a folder of that name which is there already is another one.
 STANDS_FOR: tuple[tuple[str, str, dict[str, str | None]], ...] = (
@@ -136,8 +134,6 @@ STANDS_FOR: tuple[tuple[str, str, dict[str, str | None]], ...] = (
     ("docs/results.md", "--preset takecover", {"RUN": "results/takecover", "C": None}),
     ("docs/results.md", "RUN/round_3 --out C", {"RUN/round_3": "results/carracing/round_2", "C": None}),
     ("docs/results.md", "--dreamt C", {"RUN/round_3": "results/carracing/round_2", "OUT": None}),
-    ("docs/results.md", "benchmarks.page SITE", {"SITE": _A_SITE}),
-    ("checkpoints/README.md", "AGENT", {"AGENT": "checkpoints/carracing"}),
 )
 
 

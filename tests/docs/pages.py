@@ -51,6 +51,11 @@ def pages() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in found]
 
 
+def records() -> list[str]:
+    """The paths of the notebook's pages: records of past runs, whose commands are not run."""
+    return [str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs/notebook").glob("*.md"))]
+
+
 def read(page: str) -> str:
     """The page's text."""
     return (ROOT / page).read_text(encoding="utf-8")

@@ -106,7 +106,7 @@ def test_the_command_is_installed_under_its_name() -> None:
     assert done.stdout.startswith("usage: world-models")
 
 
-@pytest.mark.parametrize("page", [*pages.pages(), "CHANGELOG.md"])
+@pytest.mark.parametrize("page", [*pages.pages(), *pages.records(), "CHANGELOG.md"])
 def test_links_lead_somewhere(page: str) -> None:
     here = (pages.ROOT / page).parent
     for link in links(page):
@@ -115,3 +115,25 @@ def test_links_lead_somewhere(page: str) -> None:
         assert target.exists(), f"{page} links to {link}, which is not there"
         if anchor:
             assert anchor in anchors(str(target.relative_to(pages.ROOT))), f"{page}: no heading is {link}"
+
+
+def _where_rows() -> list[tuple[str, str, list[str]]]:
+    """(question, file, what is in it) of the table in docs/architecture.md that says where things are."""
+    section = read("docs/architecture.md").split("## Where is ...?")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) \| \[.+?\]\(\.\./(.+?\.py)\) \| (.+?) \|$", section, re.M)
+    return [(question, path, re.findall(r"`([^`]+)`", told)) for question, path, told in rows]
+
+
+@pytest.mark.parametrize(("question", "path", "names"), _where_rows())
+def test_what_the_architecture_says_to_look_for_stands_in_that_file(question: str, path: str, names: list[str]) -> None:
+    source = (pages.ROOT / path).read_text(encoding="utf-8")
+    assert names and [name for name in names if name not in source] == []
+
+
+def test_the_readers_five_questions_are_answered_within_three_hops() -> None:
+    """README -> architecture -> the file (or the page's own section)."""
+    assert "docs/architecture.md" in links("README.md")
+    questions = " ".join(question for question, _, _ in _where_rows())
+    for asked in ("temperature", "cut", "sign of fitness", "search registered"):
+        assert asked in questions
+    assert {"how-to-add-a-part", "what-a-run-leaves-on-disk"} <= anchors("docs/architecture.md")

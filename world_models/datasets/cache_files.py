@@ -55,7 +55,7 @@ def map_part(folder: Path, part: str, index: CacheIndex) -> np.memmap[Any, Any]:
 def bring_up_to_date(
     root: Path, folder: Path, files: Sequence[Path], partial: bool, progress: Progress | None
 ) -> tuple[list[str], CacheIndex]:
-    """Makes the cache in `folder` hold `files`, with as little reading as will do.
+    """Brings the cache in `folder` up to date with `files`; unchanged files are not read again.
 
     Args:
         root: the data folder, from which names are told.
@@ -124,7 +124,7 @@ class _Builder:
         return index
 
     def _rebuild(self, held: CacheIndex, wanted: list[CachedFile]) -> CacheIndex:
-        """Writes all parts anew; rows of files that have not changed are copied from the old ones."""
+        """Rewrites all parts; rows of files that have not changed are copied from the old ones."""
         known = {entry.name: entry for entry in same_files(held, wanted)}
         frames, columns = _check_new(self.root, held, wanted)
         self._check_room(frames + sum(entry.length for entry in known.values()), columns)
@@ -228,7 +228,7 @@ def _open_end(folder: Path, part: str, index: CacheIndex) -> Iterator[IO[bytes]]
 
 
 def _commit(folder: Path, index: CacheIndex, outputs: dict[str, IO[bytes]]) -> None:
-    """Makes what was written count: the parts first, then the index that speaks of them."""
+    """Makes what was written valid: flushes the parts first, then the index that names them."""
     for output in outputs.values():
         output.flush()
         os.fsync(output.fileno())

@@ -24,7 +24,7 @@ PARTS = {
 
 @dataclass(frozen=True)
 class CachedFile:
-    """Where one rollout file lies (rows offset : offset + length), and what the file looked like then."""
+    """One rollout file in the cache: its rows (offset : offset + length), its name, size and time of change."""
 
     name: str
     size: int
@@ -55,12 +55,12 @@ class CacheIndex:
         return (self.rows, *tails.get(part, ()))
 
     def nbytes(self, part: str) -> int:
-        """How many bytes of a part's file the index speaks for."""
+        """How many bytes of a part's file are valid by the index."""
         return int(np.prod(self.shape(part))) * np.dtype(DTYPES[part]).itemsize
 
 
 def index_path(folder: Path) -> Path:
-    """Where it lies in a cache folder."""
+    """The path of the index in a cache folder."""
     return folder / "index.json"
 
 
@@ -84,7 +84,7 @@ def same_files(held: CacheIndex, wanted: Sequence[CachedFile]) -> list[CachedFil
 
 
 def write_index(folder: Path, index: CacheIndex) -> None:
-    """Writes the index, whole or not at all: from then on what it mentions counts."""
+    """Writes the index atomically: from then on the rows that it names are valid."""
     stored = {
         "version": _VERSION,
         "action_size": index.action_size,

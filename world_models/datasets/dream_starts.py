@@ -34,7 +34,7 @@ _MEND = "train M again (--stage rnn), or give `world-models dream` the --data_di
 
 @dataclass(frozen=True)
 class DreamStarts:
-    """Beginnings of dreams.
+    """Where dreams begin: first latents, warm-up sequences, and the range of the latents.
 
     Attributes:
         first_mu, first_logsigma: (F, Z) float32, V's mean and log standard deviation of first frames.

@@ -1,4 +1,4 @@
-"""All files of a data folder, checked before any of them is used; what is wrong is said at once."""
+"""Checks all files of a data folder before any is used, and reports everything that is wrong in one message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Refusals = list[tuple[Path, DataError]]
 
 @dataclass(frozen=True)
 class Found:
-    """What is kept of a checked file.
+    """The result of checking one file.
 
     Attributes:
         length: T, its steps.
@@ -92,7 +92,7 @@ def check_files(
 
 
 def _look(path: Path) -> Found:
-    """Checks a file, or remembers that it was checked: each stage asks anew, and some files have to be read whole."""
+    """Checks a file once: each stage asks again, and some files have to be read whole."""
     size, mtime_ns = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else (0, 0)
     return _looked_at(path, size, mtime_ns)
 

@@ -1,4 +1,4 @@
-"""Frames from which V can learn nothing: recognised from some of them, before hours are spent."""
+"""Finds frames from which V can learn nothing (black, or always the same), by a sample, before training."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def least_rows(whole: bool) -> int:
 
 
 def order_generator(seed: int, epoch: int) -> np.random.Generator:
-    """Of the order of an epoch: its numbers depend on these two alone."""
+    """The random generator of an epoch's order; it depends on these two alone."""
     return np.random.default_rng([seed, epoch])
 
 

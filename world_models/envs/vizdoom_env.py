@@ -85,7 +85,7 @@ class TakeCoverView(gymnasium.Wrapper[UInt8Array, Any, Any, Any]):
 
 @contextlib.contextmanager
 def _quiet_start() -> Iterator[None]:
-    """The engine makes a folder where it starts: that is one which is gone as soon as it runs."""
+    """Starts the engine in a temporary folder, as it writes into the current one."""
     with _STARTING, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, deaf_children():
         here = os.getcwd()
         os.chdir(folder)

@@ -6,7 +6,7 @@ import torch
 
 
 def reduction(mask: torch.Tensor | None) -> str:
-    """What a loss of torch is to do for `masked_mean`: average by itself where nothing is padded."""
+    """The `reduction` of a loss of torch: "mean" where nothing is padded, else "none", for `masked_mean`."""
     return "mean" if mask is None else "none"
 
 

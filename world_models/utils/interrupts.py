@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for something short to be whole, and processes that do not hear it."""
+"""Delays Ctrl-C until a short block is done, and keeps it from worker processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Ctrl-C within the block is heard at its end: for code whose libraries take an interrupt for an error.
+    """Delays Ctrl-C to the end of the block: for code whose libraries take an interrupt for an error.
 
     Python gives signals to the main thread alone; in any other there is nothing to hold back.
     """

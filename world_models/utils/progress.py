@@ -1,4 +1,4 @@
-"""How far a stage is: a bar on a terminal, a plain line now and then elsewhere, the same facts in both."""
+"""Progress of a stage: a bar on a terminal, elsewhere a plain line now and then, with the same facts."""
 
 from __future__ import annotations
 

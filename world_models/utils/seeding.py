@@ -1,4 +1,4 @@
-"""Random numbers that come back: seeds made from names, and random states that can lie in a checkpoint."""
+"""Reproducible random numbers: seeds derived from names, and random states that a checkpoint can hold."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Puts the generators back to where `rng_state()` found them.
+    """Restores the states that `rng_state()` gave.
 
     GPU states are put back where there are as many GPUs as then; a run that moved to another machine goes
     on with the states of its CPU generators.

@@ -42,10 +42,10 @@ class Tracker(Protocol):
         """A sheet of frames."""
 
     def film(self, name: str, step: int, frames: UInt8Array) -> None:
-        """Frames (T, H, W, 3) uint8 that move."""
+        """A video of frames (T, H, W, 3) uint8."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Ends the tracker."""
 
 
 @dataclass(frozen=True)

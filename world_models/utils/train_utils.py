@@ -61,7 +61,7 @@ class _Plateau:
 
     @property
     def mode_worse(self) -> float:
-        """What every number is better than: infinity for "min", minus infinity for "max"."""
+        """The worst value of a mode: infinity for "min", minus infinity for "max"."""
         return math.inf if self.mode == "min" else -math.inf
 
     def _watch(self, metrics: SupportsFloat | None, metric: SupportsFloat | None, epoch: int | None) -> None:

@@ -1,4 +1,4 @@
-"""A rollout as it was stored, turned into the schema's form where that loses nothing; what is remarkable is told."""
+"""Converts a stored rollout to the schema's form where that loses nothing, and remarks on each conversion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 def canonical_rollout(
     arrays: Mapping[str, AnyArray], where: str, outlined: bool = False
 ) -> tuple[Rollout, list[str], tuple[int, int]]:
-    """The rollout that `arrays` mean.
+    """The arrays of a file as a rollout of the schema.
 
     Read as if they were stored to the letter: numbers of any format; axes of length 1; actions (T,); actions beyond
     the last frame, which were drawn in advance; one frame more than there are steps, the one after the last of them;

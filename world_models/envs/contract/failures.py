@@ -27,7 +27,7 @@ def raised(error: BaseException) -> str:
 
 
 def _own(error: BaseException) -> BaseException:
-    """Gymnasium puts a TypeError of a constructor into one of its own, with words about it."""
+    """The constructor's own TypeError, where Gymnasium has wrapped it in another one."""
     cause = error.__cause__
     wrapped = isinstance(error, TypeError) and "was raised from the environment creator" in str(error)
     return cause if wrapped and cause is not None else error
@@ -44,6 +44,6 @@ def _place(error: BaseException) -> str:
 
 
 def _short(filename: str) -> str:
-    """A path from here where the file lies below here."""
+    """The path, relative to the current folder where it lies below that."""
     near = os.path.relpath(filename) if os.path.isabs(filename) else filename
     return filename if near.startswith("..") else near

@@ -88,7 +88,7 @@ def cannot_be_made(env_id: str, env_kwargs: Mapping[str, Any], error: BaseExcept
 
 
 def _absent(env_id: str, error: ModuleNotFoundError) -> str:
-    """The entry point whose own module it is that was not found; "" where that needs another one."""
+    """The entry point, if its own module was not found; "" where the missing module is another one."""
     entry = str(gymnasium.spec(plain_id(env_id)).entry_point)
     return entry if error.name and f"{entry.partition(':')[0]}.".startswith(f"{error.name}.") else ""
 
@@ -102,7 +102,7 @@ def _takes_render_mode(creator: Callable[..., Any]) -> bool:
 
 
 def _refuses_rgb_array(creator: Callable[..., Any]) -> bool:
-    """Whether it says that it does not draw "rgb_array": where its constructor raised, that is likely why."""
+    """Whether the environment declares no "rgb_array": the likely reason where its constructor raised."""
     modes = getattr(creator, "metadata", None)
     modes = modes.get("render_modes") if isinstance(modes, dict) else None
     return modes is not None and "rgb_array" not in modes
@@ -127,7 +127,7 @@ def _without_render_mode(env_id: str, env_kwargs: Mapping[str, Any], error: Base
 
 
 def _may_be_picture(space: gymnasium.Space[Any]) -> bool:
-    """What reads the frames decides; here it only must not be a vector of numbers."""
+    """Whether an observation may be a picture: it is no vector of numbers. The reader of frames decides the rest."""
     if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) not in (2, 3):
         return False
     return sorted(space.shape)[-2] >= _SMALLEST

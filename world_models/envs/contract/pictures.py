@@ -72,7 +72,7 @@ def declares_picture(space: Any) -> bool:
 
 
 def _level(value: float, limits: tuple[float, float]) -> float:
-    """Where a value is between black, 0, and white, 255."""
+    """A value of the range [black, white] on the scale of 0 to 255."""
     return 255 * (value - limits[0]) / (limits[1] - limits[0])
 
 
@@ -258,7 +258,7 @@ class PictureReader:
         return np.ascontiguousarray(planes)
 
     def _say(self, array: _Array) -> None:
-        """Lets what needs no change pass without a look from now on, and says what is changed."""
+        """Logs once what is changed about the pictures; from now on those that need no change pass unchecked."""
         assert self._range is not None
         changes = []
         if self._range != (0.0, 255.0):

@@ -1,4 +1,4 @@
-"""One environment made, reset and stepped a few times, so that what cannot work is told before workers start."""
+"""One environment made, reset and stepped a few times, so that what cannot work is reported before workers start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Probe:
-    """What a few steps showed.
+    """What a few steps of an environment showed.
 
     Attributes:
         env_id, env_kwargs: What was made.

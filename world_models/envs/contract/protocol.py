@@ -26,7 +26,7 @@ _JUDGED = (AssertionError, ValueError, TypeError, gymnasium.error.Error)
 def checked_reset(
     env: gymnasium.Env[Any, Any], seed: int | None = None, options: dict[str, Any] | None = None
 ) -> tuple[Any, dict[str, Any]]:
-    """`env.reset`.
+    """`env.reset`, with its result checked.
 
     Raises:
         ObservationError: it takes no seed or options, or gives anything but an observation and a dictionary.
@@ -44,7 +44,7 @@ def checked_reset(
 
 
 def checked_step(env: gymnasium.Env[Any, Any], action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-    """`env.step`.
+    """`env.step`, with its result checked.
 
     Raises:
         ObservationError: it gives anything but five values.

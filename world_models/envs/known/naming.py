@@ -64,7 +64,7 @@ def _no_module(module: str, env_name: str) -> str:
 
 
 def _of_module(module: str, plain: str) -> str:
-    """What the module registers in its place."""
+    """The sentence on an unknown id of a module: what that registers instead."""
     own = sorted(spec.id for spec in gymnasium.registry.values() if _comes_from(spec, module))
     near = difflib.get_close_matches(plain, own or list(gymnasium.registry), n=1, cutoff=0.4 if own else 0.7)
     if near:
@@ -75,7 +75,7 @@ def _of_module(module: str, plain: str) -> str:
 
 
 def _of_all(plain: str, strange: bool) -> str:
-    """The nearest id, and for one that Gymnasium has never heard of how a module's id is written."""
+    """The sentence on an unknown id: the nearest one, and how an id of a module is written."""
     near = difflib.get_close_matches(plain, list(gymnasium.registry), n=1, cutoff=0.4)
     hints = [f"the nearest id is {near[0]!r}"] if near else []
     if strange or not near:

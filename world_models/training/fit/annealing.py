@@ -30,7 +30,7 @@ class Annealing:
 
     @property
     def factor(self) -> float:
-        """Of the next batch."""
+        """The factor of the next batch's rate."""
         if not self.share:
             return 1.0
         return min(1.0, (self.total - self.done) / (self.share * self.total))
@@ -44,7 +44,7 @@ class Annealing:
         self._set(1.0)
 
     def batch_done(self) -> None:
-        """The next batch has its rate."""
+        """Sets the rate of the next batch."""
         self.done += 1
         self._set(self.factor)
 

@@ -24,7 +24,7 @@ class _Need(NamedTuple):
 
 
 def check_memory(vae: WMVAEConfig, rnn: WMMDNRNNConfig, ctrl: WMControllerConfig, seen: int) -> None:
-    """V, M and a generation of C's candidates can each be in this machine's memory.
+    """Checks that V, M and a generation of C's candidates each fit into this machine's memory.
 
     Args:
         vae, rnn, ctrl: The stages' settings.

@@ -77,7 +77,7 @@ def resume(job: FitJob, scheduler: ReduceLROnPlateau, stopping: EarlyStopping) -
 
 
 def _other_data(stored: Mapping[str, Any], job: FitJob) -> bool:
-    """Losses on other rollouts do not compare: on harder ones no epoch would ever be better than the old best."""
+    """Whether the training data are others than before: losses on other rollouts do not compare with the old best."""
     mine = job.facts.get("data_contents")
     return mine is not None and stored.get("data_contents", mine) != mine
 

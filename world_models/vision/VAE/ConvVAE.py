@@ -86,7 +86,7 @@ class ConvVAEDecoder(nn.Module):
 
 
 class ConvVAE(nn.Module):
-    """V whole: images (B, C, 64, 64) -> (reconstruction, mu, logsigma); z is drawn anew at each call."""
+    """V: images (B, C, 64, 64) -> (reconstruction, mu, logsigma); each call draws a new z."""
 
     def __init__(self, img_channels: int, latent_size: int) -> None:
         super().__init__()
