@@ -12,8 +12,8 @@ import torch
 
 from world_models.datasets.dream_starts import DreamStarts, load_starts, starts_path
 from world_models.envs.actions import ActionAdapter
-from world_models.envs.known.of_run import actions_of, chosen_environment
-from world_models.envs.registry import env_spec
+from world_models.envs.known.of_run import chosen_environment
+from world_models.envs.registry import env_spec, environment_actions
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.agent import Agent
 from world_models.models.arrays import Array, Kind, kind_of, leading_axes, number_array, pictures_of, tensor_of
@@ -107,7 +107,7 @@ class WorldModel:
         """The environment's actions; it is made for a moment when they are first needed."""
         if not self.env_name:
             raise ConfigError("This world model does not say its environment: build it with env_name.")
-        return actions_of(self.env_name, self.env_kwargs)
+        return environment_actions(self.env_name, self.env_kwargs)
 
     @functools.cached_property
     def agent(self) -> Agent:

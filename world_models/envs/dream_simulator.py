@@ -15,7 +15,7 @@ import torch
 from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.envs.dream_id import DREAM_ID
 from world_models.envs.env_kwargs import parse_env_kwargs
-from world_models.envs.registry import env_spec, make_gym
+from world_models.envs.registry import env_spec, environment_actions
 from world_models.errors import ActionSpaceError, CheckpointError, ConfigError
 from world_models.models.dream import BLOCK, DreamStep, load_dream
 from world_models.models.dream_rules import DreamRules
@@ -135,12 +135,9 @@ class DreamSimulator:
         made_with = parse_env_kwargs(starts.env_kwargs if own else settings.env_kwargs)
         if not name:
             raise ConfigError(f"{starts_path(logdir)} does not say its environment: give env_name.")
-        spec = env_spec(name, made_with)
-        env = make_gym(name, **made_with)
-        self.actions = spec.adapter(env.action_space)
-        self.action_space = env.action_space
-        env.close()
-        self.max_steps = settings.max_steps or spec.max_steps
+        self.actions = environment_actions(name, made_with)
+        self.action_space = self.actions.space
+        self.max_steps = settings.max_steps or env_spec(name, made_with).max_steps
         if self.actions.size != self.dream.actions:
             raise CheckpointError(
                 f"M in {logdir} was trained with {self.dream.actions} actions, {name} has {self.actions.size}: name "

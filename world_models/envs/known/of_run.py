@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from world_models.envs.actions import ActionAdapter
 from world_models.envs.env_kwargs import parse_env_kwargs
-from world_models.envs.registry import ALIASES, SHORT_NAMES, env_spec, make_gym
+from world_models.envs.registry import ALIASES, SHORT_NAMES
 from world_models.errors import ConfigError
 
 EnvKwargs = Mapping[str, Any] | str | None
@@ -40,20 +39,6 @@ def environment_of_controller(
     if not name:
         raise ConfigError(f"The controller in {logdir} does not say its environment: name it (--env).")
     return name, made_with
-
-
-def actions_of(env_name: str, env_kwargs: Mapping[str, Any] | None = None) -> ActionAdapter:
-    """The actions of an environment, which is made for a moment.
-
-    Raises:
-        WorldModelsError: it cannot be made, or not be driven.
-    """
-    made_with = dict(env_kwargs or {})
-    env = make_gym(env_name, **made_with)
-    try:
-        return env_spec(env_name, made_with).adapter(env.action_space)
-    finally:
-        env.close()
 
 
 def _same(one: str, other: str) -> bool:
