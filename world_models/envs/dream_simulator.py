@@ -27,6 +27,7 @@ from world_models.vision.latents import decode
 
 OBSERVATIONS = ("state", "latent", "frame")
 RENDER_MODES = ("rgb_array",)
+_RULES = ("temperature", "deterministic", "terminal", "threshold", "starts", "reward", "reward_limit")
 Observation = npt.NDArray[Any]
 
 
@@ -81,16 +82,7 @@ class DreamSettings:
     @property
     def rules(self) -> DreamRules:
         """Those of the dream itself; float32, so that a seed gives the same dream on every machine's choice."""
-        return DreamRules(
-            temperature=self.temperature,
-            deterministic=self.deterministic,
-            terminal=self.terminal,
-            threshold=self.threshold,
-            starts=self.starts,
-            reward=self.reward,
-            reward_limit=self.reward_limit,
-            precision="fp32",
-        )
+        return DreamRules(**{name: getattr(self, name) for name in _RULES}, precision="fp32")
 
 
 class DreamSimulator:
