@@ -11,7 +11,18 @@ from typing import Any
 from world_models import budgets
 
 HERE = Path(__file__).parent
-ALL = ("view", "rollout", "collect", "vae_training", "rnn_training", "latents", "dream", "memory", "page")
+ALL = (
+    "view",
+    "rollout",
+    "collect",
+    "vae_training",
+    "rnn_training",
+    "latents",
+    "dream",
+    "dream_vector",
+    "memory",
+    "page",
+)
 
 
 def run(name: str) -> dict[str, Any]:

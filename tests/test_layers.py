@@ -19,7 +19,7 @@ LAYERS = (
     ("models",),
     ("envs",),
     ("rollout",),
-    ("executors", "report", "web"),
+    ("executors", "report", "web", "world_model"),
     ("training", "search"),
     ("runs",),
     ("commands", "training.train_world_model"),
@@ -30,7 +30,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # A documented script on its documented path; what it does stands in commands/.
 DOORS = {("training.train_world_model", "commands")}
 FILES = sorted(PACKAGE.rglob("*.py"))
-OPTIONAL = ("envpool", "ray", "vizdoom", "onnx", "tensorboard", "wandb")
+OPTIONAL = ("envpool", "ray", "vizdoom", "onnx", "tensorboard", "wandb", "stable_baselines3")
 
 
 def module_of(path: Path) -> str:

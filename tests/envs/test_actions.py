@@ -98,3 +98,18 @@ def test_a_line_names_actions_of_the_space_each_once(line):
 def test_only_discrete_actions_lie_along_a_line():
     with pytest.raises(ActionSpaceError, match="Robot-v0 are Box"):
         ActionAdapter(CAR, CAR_SQUASH, where="Robot-v0", line=(0, 1, 2))
+
+
+@pytest.mark.parametrize("axes", [(), (3,), (2, 3)], ids=str)
+def test_actions_in_either_form_with_any_leading_axes_are_as_stored(axes):
+    box = ActionAdapter(spaces.Box(-1, 2, (2,), np.float32))
+    floats = np.random.default_rng(0).normal(0, 2, (*axes, 2))
+    np.testing.assert_array_equal(box.as_stored(floats), floats.astype(np.float32).clip(-1, 2))
+    picks = ActionAdapter(spaces.Discrete(3, start=3))
+    native = np.random.default_rng(0).integers(3, 6, axes)
+    stored = picks.as_stored(native)
+    np.testing.assert_array_equal(stored, np.eye(3)[native - 3])
+    np.testing.assert_array_equal(picks.as_stored(stored), stored)
+    for adapter in (box, picks):
+        with pytest.raises(ActionSpaceError, match="no action of"):
+            adapter.as_stored(np.zeros((*axes, 5)))

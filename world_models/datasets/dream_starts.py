@@ -96,6 +96,18 @@ def make_starts(latents: Latents, env_name: str = "", seed: int = 0, env_kwargs:
     )
 
 
+def starts_at(
+    mu: FloatArray, actions: int, fingerprint: str = "", low: FloatArray | None = None, high: FloatArray | None = None
+) -> DreamStarts:
+    """One beginning, exactly this latent (Z,), for M of so many actions; without `low` and `high` nothing is out of
+    range."""
+    certain = np.full_like(mu, -100)  # e^-100 is nothing
+    nowhere = np.zeros((1, 1, actions), np.float32)
+    most = np.full_like(mu, np.finfo(np.float32).max)
+    ends = (-most if low is None else low, most if high is None else high)
+    return DreamStarts(mu[None], certain[None], mu[None, None], certain[None, None], nowhere, *ends, fingerprint)
+
+
 def _range(latents: Latents) -> tuple[FloatArray, FloatArray]:
     """(Z,) least and greatest that draws of these latents come to; some rows at a time, to spare memory."""
     lows, highs = [], []

@@ -196,6 +196,24 @@ class ActionAdapter:
             raise self._stranger(native)
         return self.choices[[order.index(int(action)) for action in numbers.ravel()]]
 
+    def as_stored(self, actions: npt.ArrayLike) -> FloatArray:
+        """Actions in either form as stored, (..., A), with any leading axes.
+
+        Args:
+            actions: Floats (..., A), of a Box clipped to its bounds, of Discrete left as they are; or what `env.step`
+                takes, (..., A) of a Box and (...) of Discrete.
+
+        Raises:
+            ActionSpaceError: they are no actions of the space.
+        """
+        numbers = np.asarray(actions)
+        native = self.discrete and numbers.dtype.kind != "f"
+        if not native and numbers.shape[-1:] != (self.size,):
+            raise self._stranger(actions)
+        if self.discrete and not native:
+            return numbers.astype(np.float32)
+        return self.stored(numbers).reshape(*(numbers.shape if native else numbers.shape[:-1]), self.size)
+
     def _stranger(self, native: npt.ArrayLike) -> ActionSpaceError:
         return ActionSpaceError(f"{native!r} is no action of {self.where}, which takes {self.space}.")
 

@@ -21,7 +21,11 @@ _PROCESSES = ("Process", "SpawnProcess", "ForkServerProcess")  # the last one is
 
 def register_dream() -> None:
     """Registers the id by name alone: what is behind it, and PyTorch, is imported when a dream is made."""
-    gymnasium.register(DREAM_ID, entry_point="world_models.envs.dream_env:DreamEnv")
+    gymnasium.register(
+        DREAM_ID,
+        entry_point="world_models.envs.dream_env:DreamEnv",
+        vector_entry_point="world_models.envs.dream_vector_env:DreamVectorEnv",
+    )
     for name in _PROCESSES:
         if hasattr(context, name):
             ForkingPickler.register(getattr(context, name), _sent)

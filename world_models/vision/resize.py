@@ -23,3 +23,9 @@ def resize_frames(
     images = torch.from_numpy(np.ascontiguousarray(cropped)).permute(0, 3, 1, 2)
     resized = functional.interpolate(images, size=size, mode="bilinear", antialias=True)
     return np.ascontiguousarray(resized.permute(0, 2, 3, 1).numpy())
+
+
+def stored_frames(pictures: torch.Tensor, rows: int | None = None) -> torch.Tensor:
+    """Native pictures (..., H, W, 3) uint8 as frames (..., 64, 64, 3), on the CPU."""
+    frames = resize_frames(pictures.reshape(-1, *pictures.shape[-3:]).cpu().numpy(), rows=rows)
+    return torch.from_numpy(frames).reshape(*pictures.shape[:-3], *frames.shape[1:])
