@@ -29,7 +29,9 @@ Z = 4
 def add_vae(logdir: Path) -> None:
     torch.manual_seed(0)
     save_checkpoint(best_path(logdir, "vae"), {"state_dict": ConvVAE(3, Z).state_dict(), "latent_size": Z})
-    JsonlLog(log_path(logdir, "vae")).write({"epoch": 1, "train_loss": 9.0, "test_loss": 8.5, "active_latents": 3})
+    for epoch in (1, 2):
+        line = {"epoch": epoch, "train_loss": 9.0 / epoch, "test_loss": 8.5 / epoch, "active_latents": 3}
+        JsonlLog(log_path(logdir, "vae")).write(line)
 
 
 def add_mdrnn(logdir: Path) -> None:
@@ -38,9 +40,9 @@ def add_mdrnn(logdir: Path) -> None:
     JsonlLog(log_path(logdir, "mdrnn")).write({"epoch": 1, "train_loss": 2.0, "gmm": 3.0, "bce": 0.1})
 
 
-def add_ctrl(logdir: Path, env_name: str = "CarRacing-v3") -> None:
+def add_ctrl(logdir: Path, env_name: str = "CarRacing-v3", **facts: object) -> None:
     weights = {"state_dict": {"fc.weight": torch.zeros(3, Z + 8)}, "env_name": env_name}
-    save_checkpoint(best_path(logdir, "ctrl"), weights)
+    save_checkpoint(best_path(logdir, "ctrl"), weights | facts)
     line = {"generation": 1, "episodes": 64, "env_steps": 5000, "seconds": 83.0, "mean": -3.0, "best": 5.0}
     JsonlLog(log_path(logdir, "ctrl")).write(line)
 
@@ -81,7 +83,7 @@ def check_page(path: Path) -> tuple[str, list[str]]:
 def test_a_whole_run_gives_pictures_curves_scores_and_a_video(tmp_path: Path) -> None:
     for add in (add_vae, add_mdrnn, add_ctrl):
         add(tmp_path / "run")
-    make_rollouts(tmp_path / "data", [12, 12])
+    make_rollouts(tmp_path / "data", [12, 15])
     summary = {
         "random": {"mean": -31.4, "std": 6.0, "episodes": 16, "returns": [-30.0, -32.0]},
         "trained": {"mean": 612.7, "std": 90.2, "episodes": 16, "returns": [600.0, 620.0], "seeds": [7, 8]},
@@ -138,7 +140,8 @@ def test_any_stage_alone_is_enough_for_a_page(tmp_path: Path, add) -> None:
 
 
 def test_a_run_that_has_only_logs_yet_is_reported(tmp_path: Path) -> None:
-    JsonlLog(log_path(tmp_path, "vae")).write({"epoch": 1, "train_loss": 3.0})
+    for epoch in (1, 2):
+        JsonlLog(log_path(tmp_path, "vae")).write({"epoch": epoch, "train_loss": 3.0 / epoch})
 
     html, sources = check_page(write_report(tmp_path))
 
@@ -234,9 +237,99 @@ def test_the_settings_of_the_run_stand_in_the_page_and_so_do_the_checkpoints_siz
 
     html, _ = check_page(write_report(tmp_path))
 
-    for words in ("learning rate</dt><dd>0.00037<", "free bits</dt><dd>0.5<", "latent size</dt><dd>4<", "torch"):
+    for words in ("learning rate</td><td>0.00037<", "nats a latent</td><td>0.5<", "latent size</td><td>4<", "torch"):
         assert words in html
     assert "noreload" not in html and "no settings.json" not in html
+
+
+def test_settings_come_last_are_folded_and_are_tables_without_dictionaries_and_hashes(tmp_path: Path) -> None:
+    add_vae(tmp_path)
+    add_ctrl(tmp_path, data_contents="c2330c648419467ed617e600368f0f0e2e13ecdfec3c230c3de917d82a3743c0")
+    phases = [{"sigma": 0.08, "pop_size": 64, "late": []}, {"sigma": 0.06, "pop_size": 32, "search": "pgpe"}]
+    write_settings(tmp_path, "ctrl", {"sigma": 0.1, "phases": phases, "machine": {"cores": 2}})
+
+    html, _ = check_page(write_report(tmp_path))
+
+    anchors = re.findall(r'<section id="(\w+)"', html)
+    assert anchors[0] == "result" and anchors[-1] == "setup"
+    setup = html[html.index('<section id="setup"') :]
+    shown, folded = re.sub(r"<details>.*</details>", "", setup, flags=re.S), re.findall(r"<summary>(.*?)<", setup)
+    assert "<table" not in shown and {"V: 1 settings", "C: 3 settings", "Versions"} <= set(folded)
+    assert "<tr><td>initial step size (sigma)</td><td>0.08</td><td>0.06</td></tr>" in setup
+    assert "<tr><td>search</td><td>none</td><td>pgpe</td></tr>" in setup
+    assert "<tr><td>machine: cores</td><td>2</td></tr>" in setup
+    assert "{" not in setup and "c2330c64" not in setup and "<details open" not in html
+
+
+def test_every_picture_says_what_good_looks_like(tmp_path: Path) -> None:
+    for add in (add_vae, add_mdrnn, add_ctrl):
+        add(tmp_path / "run")
+    make_rollouts(tmp_path / "data", [12, 15])
+    summary = {"trained": {"mean": 1.0, "returns": [1.0, 5.0], "seeds": [1, 2]}}
+
+    html, _ = check_page(write_report(tmp_path / "run", tmp_path / "data", summary=summary, episode=filmed(30)))
+
+    blocks = re.findall(r"<figure>.*?</figure>(?:</div><p class=\"caption\">.*?</p>)?", html, re.S)
+    silent = [block[:200] for block in blocks if "Good: " not in block and "traversals" not in block]
+    assert len(blocks) >= 12 and silent == []
+    assert "Good: each row changes one thing" in html
+
+
+def test_what_does_not_vary_is_a_sentence_and_no_picture(tmp_path: Path) -> None:
+    add_vae(tmp_path)
+
+    html, _ = check_page(write_report(tmp_path))
+
+    assert "Latents in use: 3 throughout." in html
+    assert not (tmp_path / "report" / "vae_active_latents.png").exists()
+
+
+def test_latents_in_use_are_told_in_one_place_as_training_counted_them(tmp_path: Path) -> None:
+    add_vae(tmp_path / "run")
+    make_rollouts(tmp_path / "data", [12])
+
+    html, _ = check_page(write_report(tmp_path / "run", tmp_path / "data"))
+
+    assert "latents in use</dt><dd>3 of 4<" in html
+    assert len(re.findall(r"\d+ of \d+(?: active)?", html)) == 1
+
+
+def test_where_m_went_on_with_other_data_is_said(tmp_path: Path) -> None:
+    add_mdrnn(tmp_path)
+    JsonlLog(log_path(tmp_path, "mdrnn")).write({"epoch": 2, "train_loss": 3.0, "gmm": 4.0, "other_data": True})
+
+    html, _ = check_page(write_report(tmp_path))
+
+    assert "taken up again at epoch 2 (other data)" in html
+
+
+def test_a_controller_of_the_dream_has_dreamed_returns(tmp_path: Path) -> None:
+    add_ctrl(tmp_path, "VizdoomTakeCover-v1", trained_in="dream", dream_temperature=1.15)
+
+    html, _ = check_page(write_report(tmp_path))
+
+    for words in ("dream at temperature 1.15", "C: Dreamed return by episodes dreamed", "dreamed episodes</dt>"):
+        assert words in html
+    assert "driven" not in html[html.index('<section id="c"') :]
+
+
+def test_a_controller_of_the_environment_has_driven_ones(tmp_path: Path) -> None:
+    add_ctrl(tmp_path, trained_in="reality")
+
+    html, _ = check_page(write_report(tmp_path))
+
+    assert "C: Return by episodes driven" in html and "dreamed" not in html
+
+
+def test_a_published_random_policy_stands_beside_a_score_that_has_none(tmp_path: Path) -> None:
+    add_ctrl(tmp_path, "VizdoomTakeCover-v1")
+    trained = {"mean": 1000.0, "std": 500.0}
+
+    html, _ = check_page(write_report(tmp_path, summary={"trained": trained}))
+    assert "210 ± 108" in html and "published" in html and "+790" in html
+
+    html, _ = check_page(write_report(tmp_path, summary={"trained": trained, "random": {"mean": 205.0}}))
+    assert "published, " not in html and "+795" in html
 
 
 def test_rounds_are_a_table_that_says_which_is_used(tmp_path: Path) -> None:
@@ -246,8 +339,8 @@ def test_rounds_are_a_table_that_says_which_is_used(tmp_path: Path) -> None:
         {"round": 2, "best_return": 801.2, "env_steps": 100, "episodes": 8, "wall_seconds": 7200.0},
     ]
     (tmp_path / "rounds.json").write_text(json.dumps({"rounds": rounds}))
-    line = {"generation": 1, "env_steps": 390_751, "eval_mean": 623.6}
-    JsonlLog(log_path(tmp_path / "round_1", "ctrl")).write(line)
+    for steps, mean in ((100_000, 300.0), (390_751, 623.6)):
+        JsonlLog(log_path(tmp_path / "round_1", "ctrl")).write({"env_steps": steps, "eval_mean": mean})
 
     html, _ = check_page(write_report(tmp_path))
 

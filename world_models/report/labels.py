@@ -1,0 +1,61 @@
+"""What settings are called in a report: one table for the names of today and those of older files."""
+
+from __future__ import annotations
+
+_LABELS = {
+    "actions": "action size",
+    "anew": "phase begins from the run's own start",
+    "anneal": "share of the training over which the learning rate falls",
+    "bias": "C has biases",
+    "choice_episodes": "episodes that choose the controller",
+    "components": "principal components searched in",
+    "critic_first": "warm-up steps of the critic alone",
+    "dream_reward": "reward of a dream",
+    "dream_terminal": "end of a dream",
+    "env_name": "environment",
+    "env_steps": "budget, simulator steps",
+    "eval_episodes": "episodes of a re-evaluation",
+    "eval_every": "generations between re-evaluations",
+    "first_bias": "C's bias at the start",
+    "first_horizon": "steps of an episode at first",
+    "foreseen": "states for action effects",
+    "free_bits": "free bits, nats a latent",
+    "gaussians": "gaussians of the mixture",
+    "gmm_components": "gaussians of the mixture",
+    "gradient_steps": "policy gradient before the phase, dreamed steps",
+    "hiddens": "hidden size",
+    "hopeless": "early termination, steps without reward",
+    "include_reward": "M predicts rewards",
+    "kl_weight": "weight of the KL",
+    "late": "actions learned after the others",
+    "latents": "latent size",
+    "lost": "cost of an early termination",
+    "max_env_steps": "budget, simulator steps",
+    "max_generations": "budget, generations",
+    "max_samples": "episodes a candidate at most",
+    "max_seconds": "budget, seconds",
+    "mean_rate": "learning rate of the mean",
+    "mirrored": "half of the episodes mirrored",
+    "n_samples": "episodes a candidate",
+    "num_lanes": "lanes of a worker",
+    "num_test_files": "held-out rollouts",
+    "pop_size": "candidates a generation",
+    "replayed": "share of replayed episodes",
+    "samples": "episodes a candidate",
+    "sample_latents": "C sees sampled latents",
+    "search": "search",
+    "seq_len": "sequence length",
+    "shared_tracks": "candidates share their episodes",
+    "sigma": "initial step size (sigma)",
+    "standardized": "inputs standardized",
+    "target_return": "stops at return",
+    "use_cell": "C sees c",
+    "use_hidden": "C sees h",
+    "wanted_f": "F statistic wanted of a generation",
+    "whitening_episodes": "episodes for whitening",
+}
+
+
+def label_of(name: str) -> str:
+    """A setting's label; its name with spaces where the table has none."""
+    return _LABELS.get(name, name.replace("_", " "))
