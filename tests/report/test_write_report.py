@@ -3,81 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
-from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from tests.doubles import make_rollouts, noise_rollout
+from tests.doubles import make_rollouts
+from tests.report_page import add_ctrl, add_mdrnn, add_vae, check_page, filmed
 from world_models.errors import CheckpointError, DataError
-from world_models.models.mdrnn import MDRNN
 from world_models.report import write_report
-from world_models.report.episode import FilmedEpisode
 from world_models.report.sections.common import duration
-from world_models.types import Episode, EpisodeResult
-from world_models.utils.run_dir import JsonlLog, best_path, log_path, save_checkpoint
+from world_models.utils.run_dir import JsonlLog, log_path
 from world_models.utils.run_settings import write_settings
-from world_models.vision.VAE.ConvVAE import ConvVAE
 
 torch.set_num_threads(1)
-Z = 4
-
-
-def add_vae(logdir: Path) -> None:
-    torch.manual_seed(0)
-    save_checkpoint(best_path(logdir, "vae"), {"state_dict": ConvVAE(3, Z).state_dict(), "latent_size": Z})
-    for epoch in (1, 2):
-        line = {"epoch": epoch, "train_loss": 9.0 / epoch, "test_loss": 8.5 / epoch, "active_latents": 3}
-        JsonlLog(log_path(logdir, "vae")).write(line)
-
-
-def add_mdrnn(logdir: Path) -> None:
-    mdrnn = MDRNN(Z, 3, 8, 2)
-    save_checkpoint(best_path(logdir, "mdrnn"), {"state_dict": mdrnn.state_dict(), **mdrnn.sizes})
-    JsonlLog(log_path(logdir, "mdrnn")).write({"epoch": 1, "train_loss": 2.0, "gmm": 3.0, "bce": 0.1})
-
-
-def add_ctrl(logdir: Path, env_name: str = "CarRacing-v3", **facts: object) -> None:
-    weights = {"state_dict": {"fc.weight": torch.zeros(3, Z + 8)}, "env_name": env_name}
-    save_checkpoint(best_path(logdir, "ctrl"), weights | facts)
-    line = {"generation": 1, "episodes": 64, "env_steps": 5000, "seconds": 83.0, "mean": -3.0, "best": 5.0}
-    JsonlLog(log_path(logdir, "ctrl")).write(line)
-
-
-def filmed(steps: int) -> FilmedEpisode:
-    pictures = np.zeros((steps, 84, 96, 3), np.uint8)
-    return FilmedEpisode(pictures, noise_rollout(steps), EpisodeResult(Episode(0, 3), 7.0, steps, "terminal"), 50.0)
-
-
-class _Sources(HTMLParser):
-    """Every address that the page would fetch, and every tag that is not closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sources: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.sources += [value or "" for name, value in attrs if name in ("src", "srcset", "poster")]
-        assert tag not in ("link", "script")
-        if tag not in ("meta", "img", "source"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def check_page(path: Path) -> tuple[str, list[str]]:
-    """The page's text without its data, and its sources: it must be well formed and need nothing else."""
-    html = path.read_text("utf-8")
-    parser = _Sources()
-    parser.feed(html)
-    assert not parser.open
-    assert all(source.startswith("data:") for source in parser.sources)
-    return re.sub(r'"data:[^"]*"', '""', html), parser.sources
 
 
 def test_a_whole_run_gives_pictures_curves_scores_and_a_video(tmp_path: Path) -> None:
@@ -240,96 +179,6 @@ def test_the_settings_of_the_run_stand_in_the_page_and_so_do_the_checkpoints_siz
     for words in ("learning rate</td><td>0.00037<", "nats a latent</td><td>0.5<", "latent size</td><td>4<", "torch"):
         assert words in html
     assert "noreload" not in html and "no settings.json" not in html
-
-
-def test_settings_come_last_are_folded_and_are_tables_without_dictionaries_and_hashes(tmp_path: Path) -> None:
-    add_vae(tmp_path)
-    add_ctrl(tmp_path, data_contents="c2330c648419467ed617e600368f0f0e2e13ecdfec3c230c3de917d82a3743c0")
-    phases = [{"sigma": 0.08, "pop_size": 64, "late": []}, {"sigma": 0.06, "pop_size": 32, "search": "pgpe"}]
-    write_settings(tmp_path, "ctrl", {"sigma": 0.1, "phases": phases, "machine": {"cores": 2}})
-
-    html, _ = check_page(write_report(tmp_path))
-
-    anchors = re.findall(r'<section id="(\w+)"', html)
-    assert anchors[0] == "result" and anchors[-1] == "setup"
-    setup = html[html.index('<section id="setup"') :]
-    shown, folded = re.sub(r"<details>.*</details>", "", setup, flags=re.S), re.findall(r"<summary>(.*?)<", setup)
-    assert "<table" not in shown and {"V: 1 settings", "C: 3 settings", "Versions"} <= set(folded)
-    assert "<tr><td>initial step size (sigma)</td><td>0.08</td><td>0.06</td></tr>" in setup
-    assert "<tr><td>search</td><td>none</td><td>pgpe</td></tr>" in setup
-    assert "<tr><td>machine: cores</td><td>2</td></tr>" in setup
-    assert "{" not in setup and "c2330c64" not in setup and "<details open" not in html
-
-
-def test_every_picture_says_what_good_looks_like(tmp_path: Path) -> None:
-    for add in (add_vae, add_mdrnn, add_ctrl):
-        add(tmp_path / "run")
-    make_rollouts(tmp_path / "data", [12, 15])
-    summary = {"trained": {"mean": 1.0, "returns": [1.0, 5.0], "seeds": [1, 2]}}
-
-    html, _ = check_page(write_report(tmp_path / "run", tmp_path / "data", summary=summary, episode=filmed(30)))
-
-    blocks = re.findall(r"<figure>.*?</figure>(?:</div><p class=\"caption\">.*?</p>)?", html, re.S)
-    silent = [block[:200] for block in blocks if "Good: " not in block and "traversals" not in block]
-    assert len(blocks) >= 12 and silent == []
-    assert "Good: each row changes one thing" in html
-
-
-def test_what_does_not_vary_is_a_sentence_and_no_picture(tmp_path: Path) -> None:
-    add_vae(tmp_path)
-
-    html, _ = check_page(write_report(tmp_path))
-
-    assert "Latents in use: 3 throughout." in html
-    assert not (tmp_path / "report" / "vae_active_latents.png").exists()
-
-
-def test_latents_in_use_are_told_in_one_place_as_training_counted_them(tmp_path: Path) -> None:
-    add_vae(tmp_path / "run")
-    make_rollouts(tmp_path / "data", [12])
-
-    html, _ = check_page(write_report(tmp_path / "run", tmp_path / "data"))
-
-    assert "latents in use</dt><dd>3 of 4<" in html
-    assert len(re.findall(r"\d+ of \d+(?: active)?", html)) == 1
-
-
-def test_where_m_went_on_with_other_data_is_said(tmp_path: Path) -> None:
-    add_mdrnn(tmp_path)
-    JsonlLog(log_path(tmp_path, "mdrnn")).write({"epoch": 2, "train_loss": 3.0, "gmm": 4.0, "other_data": True})
-
-    html, _ = check_page(write_report(tmp_path))
-
-    assert "taken up again at epoch 2 (other data)" in html
-
-
-def test_a_controller_of_the_dream_has_dreamed_returns(tmp_path: Path) -> None:
-    add_ctrl(tmp_path, "VizdoomTakeCover-v1", trained_in="dream", dream_temperature=1.15)
-
-    html, _ = check_page(write_report(tmp_path))
-
-    for words in ("dream at temperature 1.15", "C: Dreamed return by episodes dreamed", "dreamed episodes</dt>"):
-        assert words in html
-    assert "driven" not in html[html.index('<section id="c"') :]
-
-
-def test_a_controller_of_the_environment_has_driven_ones(tmp_path: Path) -> None:
-    add_ctrl(tmp_path, trained_in="reality")
-
-    html, _ = check_page(write_report(tmp_path))
-
-    assert "C: Return by episodes driven" in html and "dreamed" not in html
-
-
-def test_a_published_random_policy_stands_beside_a_score_that_has_none(tmp_path: Path) -> None:
-    add_ctrl(tmp_path, "VizdoomTakeCover-v1")
-    trained = {"mean": 1000.0, "std": 500.0}
-
-    html, _ = check_page(write_report(tmp_path, summary={"trained": trained}))
-    assert "210 ± 108" in html and "published" in html and "+790" in html
-
-    html, _ = check_page(write_report(tmp_path, summary={"trained": trained, "random": {"mean": 205.0}}))
-    assert "published, " not in html and "+795" in html
 
 
 def test_rounds_are_a_table_that_says_which_is_used(tmp_path: Path) -> None:
