@@ -11,7 +11,8 @@ from PIL import Image
 from world_models.report import page
 from world_models.report.figures import curves, pictures, plots
 from world_models.report.figures.constant import constant_sentence
-from world_models.report.figures.restarts import LogLine, restarts
+from world_models.report.figures.restarts import LogLine, number, restarts
+from world_models.report.run import Run
 
 
 def charts(folder: Path, made: Sequence[plots.Plot], who: str) -> str:
@@ -78,6 +79,12 @@ def last(log: Sequence[LogLine], key: str) -> float | None:
 def least(log: Sequence[LogLine], key: str) -> float | None:
     """The least number of that name in a log."""
     return min(_values(log, key), default=None)
+
+
+def held_out_loss(run: Run, stage: str) -> float | None:
+    """That of the weights that are used; of a run that stores none the log's least."""
+    stored = number(run.facts.get(stage, {}).get("test_loss"))
+    return least(run.logs[stage], "test_loss") if stored is None else stored
 
 
 def most(log: Sequence[LogLine], key: str) -> float | None:

@@ -12,7 +12,7 @@ from world_models.report.figures import curves, pictures
 from world_models.report.figures.dream import dream_beside
 from world_models.report.figures.foresight import Watched, foresight_charts, reward_calibration, see_ahead, watch
 from world_models.report.run import Run
-from world_models.report.sections.common import charts, curves_or_note, last, least, named, restarts_note, wide
+from world_models.report.sections.common import charts, curves_or_note, held_out_loss, last, named, restarts_note, wide
 
 _TEMPERATURES = (0.5, 1.0, 1.3)
 
@@ -22,7 +22,7 @@ def mdrnn_section(run: Run, folder: Path) -> page.Section:
     log = run.logs["mdrnn"]
     numbers = {
         "epochs": last(log, "epoch"),
-        "best held-out loss": least(log, "test_loss"),
+        "held-out loss": held_out_loss(run, "mdrnn"),
         "terminals told from other steps (AUC)": last(log, "terminal_auc"),
         "calibration error of their chance": last(log, "terminal_ece"),
     }

@@ -17,7 +17,7 @@ from world_models.report.figures.latents import (
     traversals,
 )
 from world_models.report.run import Run
-from world_models.report.sections.common import charts, curves_or_note, last, least, named, restarts_note, wide
+from world_models.report.sections.common import charts, curves_or_note, held_out_loss, last, named, restarts_note, wide
 from world_models.types import UInt8Array
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
@@ -43,7 +43,7 @@ def vae_section(run: Run, folder: Path) -> page.Section:
 
 def _facts(run: Run) -> str:
     log = run.logs["vae"]
-    told = named({"epochs": last(log, "epoch"), "best held-out loss": least(log, "test_loss")})
+    told = named({"epochs": last(log, "epoch"), "held-out loss": held_out_loss(run, "vae")})
     active = _active_latents(run)
     if active is None:
         return page.facts(told)
