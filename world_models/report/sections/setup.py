@@ -17,7 +17,7 @@ from world_models.report.labels import label_of
 from world_models.report.run import Run
 from world_models.report.sections.common import text
 
-_PARTS = {"run": "The run", "vae": "V", "mdrnn": "M", "ctrl": "C"}
+_PARTS = {"run": "The run", "vae": "V", "mdrnn": "M", "ctrl": "C", "made_by": "Made by"}
 _MADE_ON = {"arithmetic": "Processor and number format", "versions": "Versions"}  # the same for all stages
 _NOT_SHOWN = ("env_name", "active_latents", "test_loss", "epoch", "return_mean", "generation", "env_steps", *_MADE_ON)
 _SAME = {"latents": "latent_size", "hiddens": "hidden_size", "actions": "action_size", "gaussians": "gmm_components"}
@@ -83,12 +83,14 @@ def _settings(run: Run, part: str) -> dict[str, Any]:
     stored = {_SAME.get(name, name): value for name, value in run.facts.get(part, {}).items()}
     asked: Settings = run.settings.get(part, {})
     merged = {**asked, **{name: value for name, value in stored.items() if name not in asked}}
-    return {name: value for name, value in merged.items() if name not in _NOT_SHOWN and not _is_fingerprint(value)}
+    return {
+        name: value for name, value in merged.items() if name not in _NOT_SHOWN and not _is_fingerprint(name, value)
+    }
 
 
-def _is_fingerprint(value: Any) -> bool:
-    """Hashes tell programs whether two things are the same, and people nothing."""
-    return isinstance(value, str) and _FINGERPRINT.fullmatch(value) is not None
+def _is_fingerprint(name: str, value: Any) -> bool:
+    """Hashes tell programs whether two things are the same, and people nothing; a commit can be looked up."""
+    return isinstance(value, str) and _FINGERPRINT.fullmatch(value) is not None and "commit" not in name
 
 
 def _tables(settings: Settings) -> str:
