@@ -29,6 +29,7 @@ from world_models.utils.run_dir import JsonlLog, log_path
 
 torch.set_num_threads(1)
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
+_VIDEO = (862, 282)  # three panels of CarRacing
 SCREENS = {"desktop": (1280, 1600), "phone": (390, 844)}
 
 
@@ -90,7 +91,7 @@ def test_nothing_is_fetched_and_nothing_is_complained_about(page: Any, report: P
 def test_the_page_fits_the_screen_and_no_words_run_out_of_their_boxes(page: Any, screen: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS[screen][0]
     outside = page.evaluate(
-        """() => [...document.querySelectorAll('.card, .card *, .facts *, .list *, figcaption, h1, h2, h3, .missing')]
+        """() => [...document.querySelectorAll(".card, .card *, .facts *, td, summary, figcaption, h1, h2, .missing")]
         .filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== 'inline')
         .map(e => e.textContent)"""
     )
@@ -105,6 +106,23 @@ def test_every_picture_is_drawn_and_the_video_can_be_played(page: Any) -> None:
     if playable:  # Chromium's own build may have no H.264
         page.wait_for_function("document.querySelector('video').readyState >= 1")
         assert page.evaluate("document.querySelector('video').duration") > 0
+
+
+def test_the_settings_are_folded_and_unfold(page: Any) -> None:
+    folded = page.locator("#setup details")
+    assert folded.count() >= 1 and page.locator("#setup table:visible").count() == 0
+    folded.first.locator("summary").click()
+    assert page.locator("#setup table:visible").count() >= 1
+
+
+def test_the_controls_of_the_video_leave_its_picture_free(page: Any, screen: str) -> None:
+    width, height, natural = page.evaluate(
+        """() => { const v = document.querySelector('video'), s = getComputedStyle(v);
+        return [v.clientWidth, v.clientHeight, s.objectPosition]; }"""
+    )
+    if screen == "phone":
+        picture = width * _VIDEO[1] / _VIDEO[0]
+        assert height - picture >= 70 and natural == "50% 0%", "Chromium's controls are 72 pixels high"
 
 
 def test_a_dark_screen_gets_a_dark_page_with_dark_charts(page: Any) -> None:

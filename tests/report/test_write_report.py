@@ -3,85 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
-from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from tests.doubles import make_rollouts, noise_rollout
+from tests.doubles import make_rollouts
+from tests.report_page import add_ctrl, add_mdrnn, add_vae, check_page, filmed
 from world_models.errors import CheckpointError, DataError
-from world_models.models.mdrnn import MDRNN
 from world_models.report import write_report
-from world_models.report.episode import FilmedEpisode
 from world_models.report.sections.common import duration
-from world_models.types import Episode, EpisodeResult
-from world_models.utils.run_dir import JsonlLog, best_path, log_path, save_checkpoint
+from world_models.utils.run_dir import JsonlLog, log_path
 from world_models.utils.run_settings import write_settings
-from world_models.vision.VAE.ConvVAE import ConvVAE
 
 torch.set_num_threads(1)
-Z = 4
-
-
-def add_vae(logdir: Path) -> None:
-    torch.manual_seed(0)
-    save_checkpoint(best_path(logdir, "vae"), {"state_dict": ConvVAE(3, Z).state_dict(), "latent_size": Z})
-    JsonlLog(log_path(logdir, "vae")).write({"epoch": 1, "train_loss": 9.0, "test_loss": 8.5, "active_latents": 3})
-
-
-def add_mdrnn(logdir: Path) -> None:
-    mdrnn = MDRNN(Z, 3, 8, 2)
-    save_checkpoint(best_path(logdir, "mdrnn"), {"state_dict": mdrnn.state_dict(), **mdrnn.sizes})
-    JsonlLog(log_path(logdir, "mdrnn")).write({"epoch": 1, "train_loss": 2.0, "gmm": 3.0, "bce": 0.1})
-
-
-def add_ctrl(logdir: Path, env_name: str = "CarRacing-v3") -> None:
-    weights = {"state_dict": {"fc.weight": torch.zeros(3, Z + 8)}, "env_name": env_name}
-    save_checkpoint(best_path(logdir, "ctrl"), weights)
-    line = {"generation": 1, "episodes": 64, "env_steps": 5000, "seconds": 83.0, "mean": -3.0, "best": 5.0}
-    JsonlLog(log_path(logdir, "ctrl")).write(line)
-
-
-def filmed(steps: int) -> FilmedEpisode:
-    pictures = np.zeros((steps, 84, 96, 3), np.uint8)
-    return FilmedEpisode(pictures, noise_rollout(steps), EpisodeResult(Episode(0, 3), 7.0, steps, "terminal"), 50.0)
-
-
-class _Sources(HTMLParser):
-    """Every address that the page would fetch, and every tag that is not closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sources: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.sources += [value or "" for name, value in attrs if name in ("src", "srcset", "poster")]
-        assert tag not in ("link", "script")
-        if tag not in ("meta", "img", "source"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def check_page(path: Path) -> tuple[str, list[str]]:
-    """The page's text without its data, and its sources: it must be well formed and need nothing else."""
-    html = path.read_text("utf-8")
-    parser = _Sources()
-    parser.feed(html)
-    assert not parser.open
-    assert all(source.startswith("data:") for source in parser.sources)
-    return re.sub(r'"data:[^"]*"', '""', html), parser.sources
 
 
 def test_a_whole_run_gives_pictures_curves_scores_and_a_video(tmp_path: Path) -> None:
     for add in (add_vae, add_mdrnn, add_ctrl):
         add(tmp_path / "run")
-    make_rollouts(tmp_path / "data", [12, 12])
+    make_rollouts(tmp_path / "data", [12, 15])
     summary = {
         "random": {"mean": -31.4, "std": 6.0, "episodes": 16, "returns": [-30.0, -32.0]},
         "trained": {"mean": 612.7, "std": 90.2, "episodes": 16, "returns": [600.0, 620.0], "seeds": [7, 8]},
@@ -138,7 +79,8 @@ def test_any_stage_alone_is_enough_for_a_page(tmp_path: Path, add) -> None:
 
 
 def test_a_run_that_has_only_logs_yet_is_reported(tmp_path: Path) -> None:
-    JsonlLog(log_path(tmp_path, "vae")).write({"epoch": 1, "train_loss": 3.0})
+    for epoch in (1, 2):
+        JsonlLog(log_path(tmp_path, "vae")).write({"epoch": epoch, "train_loss": 3.0 / epoch})
 
     html, sources = check_page(write_report(tmp_path))
 
@@ -234,7 +176,7 @@ def test_the_settings_of_the_run_stand_in_the_page_and_so_do_the_checkpoints_siz
 
     html, _ = check_page(write_report(tmp_path))
 
-    for words in ("learning rate</dt><dd>0.00037<", "free bits</dt><dd>0.5<", "latent size</dt><dd>4<", "torch"):
+    for words in ("learning rate</td><td>0.00037<", "nats a latent</td><td>0.5<", "latent size</td><td>4<", "torch"):
         assert words in html
     assert "noreload" not in html and "no settings.json" not in html
 
@@ -246,8 +188,8 @@ def test_rounds_are_a_table_that_says_which_is_used(tmp_path: Path) -> None:
         {"round": 2, "best_return": 801.2, "env_steps": 100, "episodes": 8, "wall_seconds": 7200.0},
     ]
     (tmp_path / "rounds.json").write_text(json.dumps({"rounds": rounds}))
-    line = {"generation": 1, "env_steps": 390_751, "eval_mean": 623.6}
-    JsonlLog(log_path(tmp_path / "round_1", "ctrl")).write(line)
+    for steps, mean in ((100_000, 300.0), (390_751, 623.6)):
+        JsonlLog(log_path(tmp_path / "round_1", "ctrl")).write({"env_steps": steps, "eval_mean": mean})
 
     html, _ = check_page(write_report(tmp_path))
 

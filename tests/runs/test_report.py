@@ -12,7 +12,8 @@ from tests.small_envs import STEER
 from tests.small_runs import save_controller, save_run
 from world_models import cli
 from world_models.errors import CheckpointError
-from world_models.rollout.driver import Driver
+from world_models.rollout.driver import Driver, Recipe
+from world_models.runs import report
 from world_models.runs.evaluation import run_recipe
 from world_models.runs.report import report_run
 from world_models.types import Episode
@@ -45,6 +46,25 @@ def test_the_median_of_the_scored_episodes_is_shown(run: Path) -> None:
 def test_without_scores_it_is_the_first_seed_of_evaluation_and_a_named_seed_counts_before(run: Path) -> None:
     assert driven(run, 10_000) in report_run(run).read_text()
     assert driven(run, 3) in report_run(run, seed=3).read_text()
+
+
+def test_a_random_policy_is_measured_where_the_score_has_none(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "_RANDOM_EPISODES", 2)
+    scores = {"mean": 1.0, "episodes": 2, "seeds": [7, 8], "returns": [3.0, 1.0]}
+    (run / "evaluation.json").write_text(json.dumps(scores))
+    recipe = Recipe(run_recipe(run).env_name, "gymnasium", "uniform", draw=False)
+    returns = [result.episode_return for result in Driver(recipe).evaluate([Episode(0, 7), Episode(0, 8)])]
+
+    html = report_run(run).read_text()
+
+    assert f"{sum(returns) / 2:.0f} ±" in html and "2 episodes, measured for this report" in html
+
+
+def test_a_random_policy_that_was_scored_is_not_measured_again(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "evaluate_recipe", lambda *_, **__: pytest.fail("measured"))
+    scores = {"trained": {"mean": 1.0}, "random": {"mean": -5.0, "episodes": 16}}
+
+    assert "measured for this report" not in report_run(run, summary=scores).read_text()
 
 
 def test_no_video_is_driven_where_none_is_wanted(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

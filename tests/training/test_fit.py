@@ -147,7 +147,7 @@ def test_a_cut_between_any_two_writes_of_an_epoch_loses_nothing(
 
 def _interrupt_at_write(number: int, patch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in place of the `number`-th renaming of a checkpoint or writing of a log line."""
-    from world_models.training import resume
+    from world_models.training.fit import resume
     from world_models.utils.run_dir import JsonlLog
 
     writes = iter(range(1000))
@@ -182,6 +182,8 @@ def test_on_other_rollouts_the_best_is_chosen_anew(tmp_path: Path) -> None:
     result = fit(scripted_job(tmp_path, [9.0, 8.0, 0.0, 0.0], facts={"data_contents": "hard"}))
     assert (result.best_epoch, result.best_loss) == (4, 8.0)
     assert load_checkpoint(best_path(tmp_path, "vae"))["epoch"] == 4
+    log = read_jsonl(log_path(tmp_path, "vae"))
+    assert [entry.get("other_data") for entry in log] == [None, None, True, None], "the log says where"
     assert fit(scripted_job(tmp_path, [0.0] * 4, facts={"data_contents": "more"})).best_loss == 8.0
 
 

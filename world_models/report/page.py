@@ -85,21 +85,16 @@ def facts(values: Mapping[str, str]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column holds names and whose others hold numbers."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    """A table whose first column holds names and whose others hold numbers; without `head` it has no top row."""
+    cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    top = f"<thead><tr>{cells}</tr></thead>" if head else ""
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table>{top}<tbody>{body}</tbody></table></div>'
 
 
-def definitions(title: str, values: Mapping[str, str]) -> str:
-    """A titled block of names and values, one a line."""
-    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
-    return f'<div class="block"><h4>{escape(title)}</h4><dl class="list">{items}</dl></div>'
-
-
-def columns(blocks: Iterable[str]) -> str:
-    """Blocks in as many columns as the screen has room for."""
-    return f'<div class="columns">{"".join(blocks)}</div>'
+def folded(title: str, content: str) -> str:
+    """Something that is looked up, not read: its title, and behind a click the rest."""
+    return f"<details><summary>{escape(title)}</summary>{content}</details>"
 
 
 def caption(text: str) -> str:

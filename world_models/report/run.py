@@ -47,6 +47,12 @@ class Run:
     episode: FilmedEpisode | None = None
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def dreamed(self) -> bool:
+        """Whether C learned in M's dream."""
+        facts = self.facts.get("ctrl", {})
+        return "dream" in (facts.get("trained_in"), facts.get("world"), facts.get("backend"))
+
 
 def read_run(
     logdir: str | os.PathLike[str],

@@ -52,11 +52,11 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     parts = [
         result_section(run, folder, episode_about),
-        setup_section(run),
-        data_section(run, folder),
         vae_section(run, folder),
         mdrnn_section(run, folder),
         ctrl_section(run, folder),
+        data_section(run, folder),
+        setup_section(run),
     ]
     html = page.page(_title(run), run.logdir.resolve().name, parts, "Written by world-models. Ha & Schmidhuber, 2018.")
     target = folder / "index.html"

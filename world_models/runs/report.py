@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,18 @@ from world_models.errors import (
     EnvironmentFailure,
     EnvironmentNameError,
     MissingDependencyError,
+    WorldModelsError,
 )
 from world_models.report import write_report
 from world_models.report.episode import FilmedEpisode, film
 from world_models.report.run import read_run
-from world_models.runs.evaluation import EVALUATION_SEED, median_episode, run_recipe
+from world_models.rollout.driver import Recipe
+from world_models.runs.evaluation import EVALUATION_SEED, evaluate_recipe, median_episode, run_recipe
 from world_models.utils.run_dir import STAGES, best_path
 from world_models.utils.scores import read_scores
+
+_LOG = logging.getLogger(__name__)
+_RANDOM_EPISODES = 16  # without drawing; its returns differ little
 
 
 def report_run(
@@ -52,7 +58,27 @@ def report_run(
     read_run(logdir, summary=summary)  # refuses before anything is driven or written
     scores = read_scores(Path(logdir)) if summary is None else summary
     episode, about = _episode(Path(logdir), scores, seed, time_limit, env_kwargs) if video else (None, "")
+    if episode is not None and scores.get("trained") and not scores.get("random"):
+        scores = {**scores, "random": _random_score(Path(logdir), scores["trained"], env_kwargs)}
     return write_report(logdir, data_dir, out, summary=scores, episode=episode, episode_about=about)
+
+
+def _random_score(
+    logdir: Path, trained: Mapping[str, Any], env_kwargs: Mapping[str, Any] | str | None
+) -> dict[str, Any] | None:
+    """What a random policy earns on the first of the scored seeds, to hold the score against; None on failure."""
+    made_with = None if env_kwargs is None else parse_env_kwargs(env_kwargs)
+    agent = run_recipe(logdir, time_limit=trained.get("time_limit"), env_kwargs=made_with)
+    random = Recipe(
+        agent.env_name, "gymnasium", "uniform", time_limit=agent.time_limit, draw=False, env_kwargs=agent.env_kwargs
+    )
+    seed = next(iter(trained.get("seeds") or ()), EVALUATION_SEED)
+    try:
+        score = evaluate_recipe(random, _RANDOM_EPISODES, seed, title="random")
+    except WorldModelsError as error:
+        _LOG.warning("report: no random policy to compare with: %s", error)
+        return None
+    return {**score, "source": "measured for this report"}
 
 
 def _episode(

@@ -68,13 +68,12 @@ def drive_well(driver: Driver, seed: int, count: int, steps: int, tries: int = 3
 
 
 def make_recording(vae: ConvVAE, cell: MDRNNCell, seed: int, rollout: Rollout, warm_up: int) -> Recording:
-    """What the page needs of an episode; one shorter than two warm-ups is warmed up for half of its steps."""
+    """What the page needs of an episode in which the dream begins after `warm_up` steps."""
     latents = _rounded(_means(vae, rollout.observations))
     actions = _rounded(rollout.actions)
-    steps = min(warm_up, len(rollout) // 2)
-    h, c = warmed_up(cell, latents[:steps], actions[:steps])
+    h, c = warmed_up(cell, latents[:warm_up], actions[:warm_up])
     return Recording(
-        seed, rollout.observations, actions, latents, _rounded(rollout.rewards), steps, h.numpy()[0], c.numpy()[0]
+        seed, rollout.observations, actions, latents, _rounded(rollout.rewards), warm_up, h.numpy()[0], c.numpy()[0]
     )
 
 

@@ -22,6 +22,7 @@ from world_models.vision.VAE.ConvVAE import ConvVAE
 from world_models.web.export import memory_sizes
 from world_models.web.folder import FORMAT, file_facts, fresh_folder, write_json
 from world_models.web.graphs import controller_graph, memory_graph, vae_graphs
+from world_models.web.latent_effects import latent_effects
 from world_models.web.onnx_files import onnx_bytes, require_onnx
 from world_models.web.recordings import (
     Recording,
@@ -34,6 +35,7 @@ from world_models.web.recordings import (
 )
 from world_models.web.run_facts import controls, episode_label, knows_terminals, pace, score, title
 from world_models.web.runtime import copy_page, page_files, unpack_runtime
+from world_models.web.starts import choose_moments, namer, start_labels
 
 MANIFEST = "model/manifest.json"
 _LANES = 16
@@ -69,7 +71,7 @@ def export_site(
         starts: How many episodes the dream can begin in; the best of three times as many are taken.
         seed: Of the first episode that is driven.
         steps: Of a recording at most.
-        warm_up: Real steps that M takes in before the dream begins.
+        warm_up: Real steps that M takes in before the dream begins; at later starts it takes in more.
         page: The page's own files; by default the package's.
 
     Raises:
@@ -107,12 +109,16 @@ def _write_model(recipe: Recipe, model: Path, starts: int, seed: int, steps: int
         driven = drive_well(driver, seed, starts, steps)
     finally:
         driver.close()
-    recordings = [make_recording(vae, agent.cell, number, rollout, warm_up) for number, rollout in driven]
+    moments = choose_moments([rollout for _, rollout in driven], warm_up, namer(recipe.env_name))
+    recordings = [
+        make_recording(vae, agent.cell, number, rollout, moment)
+        for (number, rollout), moment in zip(driven, moments, strict=True)
+    ]
     _write_graphs(model, vae, agent, actions)
     for index, recording in enumerate(recordings):
         write_json(model / f"recording_{index}.json", recording_json(recording))
         (model / f"recording_{index}.jpg").write_bytes(sprite_sheet(recording.frames))
-    facts = _facts(recipe, agent, actions, recordings)
+    facts = _facts(recipe, agent, actions, recordings) | _latent_facts(vae, recordings)
     write_json(model / Path(MANIFEST).name, facts | {"files": file_facts(sorted(model.iterdir()))})
 
 
@@ -126,7 +132,8 @@ def _write_graphs(model: Path, vae: ConvVAE, agent: Agent, actions: ActionAdapte
 
 def _facts(recipe: Recipe, agent: Agent, actions: ActionAdapter, recordings: Sequence[Recording]) -> dict[str, Any]:
     assert recipe.logdir is not None
-    latents = np.concatenate([recording.latents for recording in recordings])
+    frames, seeds = [each.frames[each.warm_up] for each in recordings], [each.seed for each in recordings]
+    labels = start_labels(recipe.env_name, frames, seeds)
     return {
         "format": FORMAT,
         "env_id": recipe.env_name,
@@ -137,17 +144,27 @@ def _facts(recipe: Recipe, agent: Agent, actions: ActionAdapter, recordings: Seq
         "temperature": 1.0,
         "score": score(recipe.logdir),
         "controls": controls(recipe.env_name, actions),
-        "latent_mean": plain_numbers(latents.mean(0)),
-        "latent_std": plain_numbers(latents.std(0)),
         "starts": [
             {
-                "label": episode_label(recipe.env_name, recording.seed),
+                "label": labels[index],
+                "about": f"{episode_label(recipe.env_name, recording.seed)}, from step {recording.warm_up}",
                 "recording": f"recording_{index}.json",
                 "sprite": f"recording_{index}.jpg",
                 **start_json(recording),
             }
             for index, recording in enumerate(recordings)
         ],
+    }
+
+
+def _latent_facts(vae: ConvVAE, recordings: Sequence[Recording]) -> dict[str, Any]:
+    """How far the latents go in the recordings, and what each draws."""
+    latents = np.concatenate([recording.latents for recording in recordings])
+    mean, std = latents.mean(0), latents.std(0)
+    return {
+        "latent_mean": plain_numbers(mean),
+        "latent_std": plain_numbers(std),
+        "latent_effects": latent_effects(vae, mean, std),
     }
 
 

@@ -217,15 +217,18 @@ def foresight_charts(horizon: Horizon | None, rewards: tuple[DoubleArray, Double
                     over("dreaming", horizon.dreaming),
                     over("without M", horizon.blind, muted=True),
                 ),
+                good="Good: above the grey line, which knows the latents' means and spreads alone.",
             ),
             Chart(
                 "mdrnn_horizon_error",
                 "Squared error, as a share of the variance",
                 "steps ahead",
                 (over("what dreams expect", horizon.error), over("nothing moves", horizon.frozen, muted=True)),
+                good="Good: far below 1, and below the grey line.",
             ),
         ]
     said, came = (tuple(each.tolist()) for each in rewards)
     ends = min(said[0], *came), max(said[-1], *came)
     lines = (Line("mean that came", said, came), Line("as said", ends, ends, muted=True))
-    return [*charts, Chart("mdrnn_reward_calibration", "Reward that came, by what M said", "reward that M said", lines)]
+    title, good = "Reward that came, by what M said", "Good: on the grey line, where what came is what M said."
+    return [*charts, Chart("mdrnn_reward_calibration", title, "reward that M said", lines, good=good)]

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 _FEW_POINTS = 15  # up to here each point is marked
 SIZES = {1: (9.6, 2.9), 2: (4.6, 3.2), 3: (3.3, 2.9)}
@@ -30,13 +30,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over one axis: its file name without ending, its words, its lines."""
+    """Lines over one axis: its file name without ending, its words, its lines.
+
+    `marks` are places on the axis where something else begins; `good` says in a line what good looks like.
+    """
 
     name: str
     title: str
     x_label: str
     lines: tuple[Line, ...] = field(default=())
     log_x: bool = False
+    marks: tuple[float, ...] = ()
+    good: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,18 +57,19 @@ class Histogram:
     groups: tuple[tuple[str, tuple[float, ...]], ...]
     bins: int = 24
     shares: bool = False
+    good: str = ""
 
 
 @dataclass(frozen=True)
 class Bars:
-    """One bar a name, in the order given; those from `first_muted` on are drawn in grey."""
+    """One bar a name, in the order given."""
 
     name: str
     title: str
     x_label: str
     labels: tuple[str, ...]
     heights: tuple[float, ...]
-    first_muted: int | None = None
+    good: str = ""
 
 
 Plot = Chart | Histogram | Bars
@@ -107,6 +113,8 @@ def draw(plot: Plot, theme: Theme = LIGHT, beside: int = 2) -> bytes:
 def _draw_chart(axes: Axes, chart: Chart, theme: Theme) -> None:
     for index, each in enumerate(chart.lines):
         _draw_line(axes, each, theme.muted if each.muted else theme.lines[index % len(theme.lines)])
+    for mark in chart.marks:
+        axes.axvline(mark, color=theme.muted, linewidth=1.1, linestyle=(0, (1, 2)))
     if chart.log_x and all(min(each.x) > 0 for each in chart.lines):
         axes.set_xscale("log")
     elif chart.x_label in ("epoch", "generation"):
@@ -143,15 +151,14 @@ def _draw_histogram(axes: Axes, plot: Histogram, theme: Theme) -> None:
 
 
 def _draw_bars(axes: Axes, plot: Bars, theme: Theme) -> None:
-    muted = len(plot.heights) if plot.first_muted is None else plot.first_muted
-    colours = [theme.lines[0] if place < muted else theme.muted for place in range(len(plot.heights))]
-    axes.bar(range(len(plot.heights)), plot.heights, color=colours, width=0.8)
+    axes.bar(range(len(plot.heights)), plot.heights, color=theme.lines[0], width=0.8)
     axes.set_xticks(range(len(plot.labels)), plot.labels)
 
 
 def _dress(axes: Axes, plot: Plot, theme: Theme, beside: int) -> None:
     if isinstance(plot, Bars) and len(plot.labels) > (20 if beside == 2 else 40):
         axes.tick_params(axis="x", labelrotation=90)
+    write_numbers_out(axes, plot)
     axes.set_title(plot.title, color=theme.ink, fontsize=10, loc="left")
     axes.set_xlabel(plot.x_label, color=theme.ink, fontsize=8.5)
     axes.tick_params(colors=theme.ink, labelsize=8, length=0, which="both")
@@ -160,6 +167,21 @@ def _dress(axes: Axes, plot: Plot, theme: Theme, beside: int) -> None:
     for name, spine in axes.spines.items():
         spine.set_visible(name == "bottom")
         spine.set_color(theme.grid)
+
+
+def write_numbers_out(axes: Axes, plot: Plot) -> None:
+    """Each tick has its whole number: a factor or an offset at the end of the axis is read by nobody."""
+    whole = FuncFormatter(lambda value, _: tick_text(value))
+    axes.yaxis.set_major_formatter(whole)
+    if not isinstance(plot, Bars) and axes.get_xscale() == "linear":
+        axes.xaxis.set_major_formatter(whole)
+
+
+def tick_text(value: float) -> str:
+    """A number on an axis."""
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value:,.0f}" if abs(value) >= 1e3 else f"{value:.5g}"
 
 
 def _legend(axes: Axes, labels: list[str], theme: Theme) -> None:

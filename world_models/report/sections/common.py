@@ -10,18 +10,27 @@ from PIL import Image
 
 from world_models.report import page
 from world_models.report.figures import curves, pictures, plots
+from world_models.report.figures.constant import constant_sentence
+from world_models.report.figures.restarts import LogLine, number, restarts
+from world_models.report.run import Run
 
 
 def charts(folder: Path, made: Sequence[plots.Plot], who: str) -> str:
-    """Charts side by side, light and dark, one alone over the whole width; the light ones as files too."""
-    beside = 1 if len(made) == 1 else 3 if len(made) % 3 == 0 else 2
+    """Charts side by side, light and dark, one alone over the whole width; the light ones as files too.
+
+    Under each stands what good looks like. One in which nothing varies is a sentence.
+    """
+    told = {plot.name: constant_sentence(plot) for plot in made}
+    drawn = [plot for plot in made if told[plot.name] is None]
+    beside = 1 if len(drawn) == 1 else 3 if len(drawn) % 3 == 0 else 2
     figures = []
-    for plot in made:
+    for plot in drawn:
         light, dark = _both(plot, beside)
         (folder / f"{plot.name}.png").write_bytes(light)
         narrow = _both(plot, 2) if beside == 1 else None
-        figures.append(page.picture(light, f"{who}: {plot.title}", dark=dark, narrow=narrow))
-    return page.grid(figures, beside)
+        figures.append(page.picture(light, f"{who}: {plot.title}", plot.good, dark=dark, narrow=narrow))
+    sentences = "".join(page.note(sentence) for sentence in told.values() if sentence)
+    return (page.grid(figures, beside) if figures else "") + sentences
 
 
 def _both(plot: plots.Plot, beside: int) -> tuple[bytes, bytes]:
@@ -31,6 +40,18 @@ def _both(plot: plots.Plot, beside: int) -> tuple[bytes, bytes]:
 def curves_or_note(folder: Path, made: Sequence[plots.Plot], who: str) -> str:
     """The charts of a stage's log, or that there is none."""
     return charts(folder, made, who) if made else page.note(f"{who} has no learning curve in this run yet.")
+
+
+def restarts_note(log: Sequence[LogLine]) -> str:
+    """Where a loss may jump: training was taken up again with other data; "" where it was not."""
+    found = restarts(log)
+    if not found:
+        return ""
+    told = ", ".join(f"epoch {epoch} ({why})" for epoch, why in found.items())
+    return page.note(
+        f"Training was taken up again at {told}: the dotted lines. Losses before and after are of other rollouts or "
+        "other goals, and do not compare."
+    )
 
 
 def wide(folder: Path, name: str, made: Image.Image, alt: str, caption: str) -> str:
@@ -45,22 +66,28 @@ def named(values: Mapping[str, float | None]) -> dict[str, str]:
     return {name: text(value) for name, value in values.items() if value is not None}
 
 
-def _values(log: Sequence[curves.LogLine], key: str) -> list[float]:
+def _values(log: Sequence[LogLine], key: str) -> list[float]:
     found = curves.line([{"row": row, key: entry.get(key)} for row, entry in enumerate(log)], "row", key, key)
     return list(found.y) if found else []
 
 
-def last(log: Sequence[curves.LogLine], key: str) -> float | None:
+def last(log: Sequence[LogLine], key: str) -> float | None:
     """The last number of that name in a log."""
     return next(iter(_values(log, key)[::-1]), None)
 
 
-def least(log: Sequence[curves.LogLine], key: str) -> float | None:
+def least(log: Sequence[LogLine], key: str) -> float | None:
     """The least number of that name in a log."""
     return min(_values(log, key), default=None)
 
 
-def most(log: Sequence[curves.LogLine], key: str) -> float | None:
+def held_out_loss(run: Run, stage: str) -> float | None:
+    """That of the weights that are used; of a run that stores none the log's least."""
+    stored = number(run.facts.get(stage, {}).get("test_loss"))
+    return least(run.logs[stage], "test_loss") if stored is None else stored
+
+
+def most(log: Sequence[LogLine], key: str) -> float | None:
     """The greatest number of that name in a log."""
     return max(_values(log, key), default=None)
 

@@ -13,6 +13,8 @@ from world_models.report.run import Run
 from world_models.report.sections.common import charts, text
 
 _NAMES = {"CarRacing": ("steering", "gas", "brake"), "TakeCover": ("left, stay, right",)}
+_WIDE = "Good: wide. V and M know only what they have seen, failures and successes."
+_ALL = "Good: nothing that C may do is missing."
 _MOST_CHARTS = 6  # of actions
 _MOST_VALUES = 200_000  # a histogram needs no more
 
@@ -51,11 +53,13 @@ def _origins(data: Data) -> str:
 
 def _returns(data: Data) -> list[plots.Plot]:
     made: list[plots.Plot] = [
-        plots.Histogram("data_returns", "Returns of the rollouts", "return", (("rollouts", data.returns),))
+        plots.Histogram("data_returns", "Returns of the rollouts", "return", (("rollouts", data.returns),), good=_WIDE)
     ]
     if min(data.lengths) < max(data.lengths):
         lengths = tuple(map(float, data.lengths))
-        made.append(plots.Histogram("data_lengths", "Lengths of the rollouts", "steps", (("rollouts", lengths),)))
+        made.append(
+            plots.Histogram("data_lengths", "Lengths of the rollouts", "steps", (("rollouts", lengths),), good=_WIDE)
+        )
     return made
 
 
@@ -65,14 +69,14 @@ def _actions(data: Data, env_name: str | None) -> list[plots.Plot]:
     if size > 1 and _is_choice(data):
         shares = tuple(float(share) for share in data.actions.mean(0))
         labels = tuple(str(number) for number in range(size))
-        return [plots.Bars("data_actions", "Actions: how often each is chosen", "action", labels, shares)]
+        return [plots.Bars("data_actions", "Actions: how often each is chosen", "action", labels, shares, good=_ALL)]
     names = next((each for game, each in _NAMES.items() if game in (env_name or "")), ())
     made: list[plots.Plot] = []
     for column in range(min(size, _MOST_CHARTS)):
         values = data.actions[:: max(1, len(data.actions) // _MOST_VALUES), column]
         name = names[column] if len(names) == size else f"action {column}"
         group = ((name, tuple(values.tolist())),)
-        made.append(plots.Histogram(f"data_action_{column}", f"Actions: {name}", name, group, shares=True))
+        made.append(plots.Histogram(f"data_action_{column}", f"Actions: {name}", name, group, shares=True, good=_ALL))
     return made
 
 

@@ -12,7 +12,7 @@ from world_models.report.figures import curves, pictures
 from world_models.report.figures.dream import dream_beside
 from world_models.report.figures.foresight import Watched, foresight_charts, reward_calibration, see_ahead, watch
 from world_models.report.run import Run
-from world_models.report.sections.common import charts, curves_or_note, last, least, named, wide
+from world_models.report.sections.common import charts, curves_or_note, held_out_loss, last, named, restarts_note, wide
 
 _TEMPERATURES = (0.5, 1.0, 1.3)
 
@@ -22,7 +22,7 @@ def mdrnn_section(run: Run, folder: Path) -> page.Section:
     log = run.logs["mdrnn"]
     numbers = {
         "epochs": last(log, "epoch"),
-        "best held-out loss": least(log, "test_loss"),
+        "held-out loss": held_out_loss(run, "mdrnn"),
         "terminals told from other steps (AUC)": last(log, "terminal_auc"),
         "calibration error of their chance": last(log, "terminal_ece"),
     }
@@ -34,7 +34,7 @@ def mdrnn_section(run: Run, folder: Path) -> page.Section:
         pieces.append(page.note("No dream: the report was made without a data folder or an episode."))
     else:
         pieces += _dreams(run, folder)
-    pieces.append(curves_or_note(folder, curves.mdrnn_charts(log), "M"))
+    pieces += [curves_or_note(folder, curves.mdrnn_charts(log), "M"), restarts_note(log)]
     return page.Section("m", "M: what it expects", "M predicts the next latents from what was done.", tuple(pieces))
 
 
@@ -46,7 +46,8 @@ def _dreams(run: Run, folder: Path) -> list[str]:
         return [page.note(f"No dream: {error}")]
     caption = (
         f"M watched {dreams[0].warm_up} frames of {run.rollout_file}, then went on without looking: it was told "
-        "the actions alone, and each of its guesses was its next input. A higher temperature makes it less certain."
+        "the actions alone, and each of its guesses was its next input. A higher temperature makes it less certain. "
+        "Good: the dream keeps to what happened for a while, and stays a picture of the game after that."
     )
     made = pictures.dream_sheet(dreams)
     sheet = wide(folder, "dream", made, "Reality over dreams, step by step", caption)
@@ -62,9 +63,10 @@ def _foresight(mdrnn: MDRNN, watched: Sequence[Watched], folder: Path) -> str:
     if horizon is None:
         told = "No rollout is long enough to tell how far ahead M sees."
     else:
+        rollouts = f"{len(watched)} rollout{'s' if len(watched) > 1 else ''}"
         told = (
-            f"From {horizon.starts} places in {len(watched)} rollouts M dreamed {len(horizon.error)} steps on, "
-            f"{horizon.dreams} times each, told what was done. An error of 1 is no better than knowing the latents' "
-            f"means; the likelihood falls sooner, as {horizon.dreams} dreams seldom meet exactly what came."
+            f"From {horizon.starts} places in {rollouts} M dreamed {len(horizon.error)} steps on, {horizon.dreams} "
+            "times each, told what was done. An error of 1 is no better than knowing the latents' means; the "
+            f"likelihood falls sooner, as {horizon.dreams} dreams seldom meet exactly what came."
         )
     return page.note(told) + charts(folder, made, "M")

@@ -20,30 +20,44 @@ from world_models.types import UInt8Array
 
 _STAGES = {"collect": "collect", "vae": "V", "mdrnn": "M", "rnn": "M", "ctrl": "C"}
 _WHO = (("trained", "trained agent"), ("random", "random policy"))
+# Table 2 of Ha & Schmidhuber (2018, NeurIPS), in ViZDoom's own game.
+_PUBLISHED_RANDOM = {"TakeCover": {"mean": 210.0, "std": 108.0, "source": "published, Ha & Schmidhuber 2018"}}
+_GOOD = "Good: one heap, far to the right. A tail to the left is episodes that failed."
+_INSIDE = " What M expected is its one-step prediction of each moment. Good: it is what is there."
 _POSTER = 1 / 3  # of the episode: past its opening, where the camera may still be moving in
 
 
 def result_section(run: Run, folder: Path, about: str = "") -> page.Section:
     """The scores, the video of an episode (and a sentence about it), the rounds, and what each stage took."""
-    pieces = [*_scores(run.summary), *_spread(run.summary, folder), _episode(run, folder, about)]
+    scores = with_published_random(run.summary, run.env_name or "")
+    pieces = [*_scores(scores), *_spread(scores, folder), _episode(run, folder, about)]
     pieces += [*_rounds(run, folder), *_times(run.summary)]
     return page.Section("result", "Result", "How the trained agent does where it never trained.", tuple(pieces))
+
+
+def with_published_random(summary: Mapping[str, Any], env_name: str) -> Mapping[str, Any]:
+    """The scores with a published random policy's, where none was scored and one is known."""
+    known = next((score for game, score in _PUBLISHED_RANDOM.items() if game in env_name), None)
+    return summary if known is None or part(summary, "random") else {**summary, "random": known}
 
 
 def _scores(summary: Mapping[str, Any]) -> list[str]:
     trained, random = part(summary, "trained"), part(summary, "random")
     if "mean" not in trained and "mean" not in random:
         return [page.note("Not evaluated yet: this report knows of no scores (summary.json).")]
-    shown = [
-        (name, _score(scores), f"{text(scores['episodes'])} episodes" if "episodes" in scores else "")
-        for key, name in _WHO
-        if "mean" in (scores := part(summary, key))
-    ]
+    shown = [(name, _score(scores), _source(scores)) for key, name in _WHO if "mean" in (scores := part(summary, key))]
     if "mean" in trained and "mean" in random:
         shown.append(("difference", f"{trained['mean'] - random['mean']:+.0f}", "trained less random"))
     if "backend" in summary:
         shown.append(("scored on", text(summary["backend"]), "mean return ± standard deviation"))
-    return [page.cards(shown)]
+    good = "Good: far above a policy that acts at random, and as even as the task allows."
+    return [page.cards(shown), page.caption(good)]
+
+
+def _source(scores: Mapping[str, Any]) -> str:
+    """How many episodes, and who scored them where it was not the evaluation."""
+    episodes = f"{text(scores['episodes'])} episodes" if "episodes" in scores else ""
+    return ", ".join(filter(None, (episodes, str(scores.get("source", "")))))
 
 
 def _score(scores: Mapping[str, Any]) -> str:
@@ -58,7 +72,7 @@ def _spread(summary: Mapping[str, Any], folder: Path) -> list[str]:
     if not kept:
         return []
     title = "Returns of the scored episodes" + ("" if len(kept) == 1 else ": agent and random policy")
-    pieces = [charts(folder, [plots.Histogram("scores", title, "return", kept)], "Score")]
+    pieces = [charts(folder, [plots.Histogram("scores", title, "return", kept, good=_GOOD)], "Score")]
     trained = part(summary, "trained")
     if trained.get("seeds") and trained.get("returns"):
         ranked = sorted(zip(trained["returns"], trained["seeds"], strict=False))
@@ -84,7 +98,7 @@ def _episode(run: Run, folder: Path, about: str) -> str:
         path = video.write_video(folder / "episode.mp4", moments(), episode.fps)
     except MissingDependencyError as error:
         return page.note(f"No video: {error}")
-    inside = " What M expected is its one-step prediction of each moment." if run.vae and run.mdrnn else ""
+    inside = _INSIDE if run.vae and run.mdrnn else ""
     words = f"One episode, {len(episode.pictures)} frames. {about}".strip()
     return page.video(path.read_bytes(), pictures.png(Image.fromarray(posters[0])), words + inside)
 

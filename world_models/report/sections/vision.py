@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +17,17 @@ from world_models.report.figures.latents import (
     traversals,
 )
 from world_models.report.run import Run
-from world_models.report.sections.common import charts, curves_or_note, last, least, named, wide
+from world_models.report.sections.common import charts, curves_or_note, held_out_loss, last, named, restarts_note, wide
 from world_models.types import UInt8Array
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 _COLUMNS = 10
+_IMAGINED = "What V draws of latents taken from the standard normal. Good: they could be frames."
 
 
 def vae_section(run: Run, folder: Path) -> page.Section:
     """V: frames, reconstructions and samples, latents one by one, its curves."""
-    pieces = [_facts(run.logs["vae"])]
+    pieces = [_facts(run)]
     if run.vae is None:
         pieces.append(page.note("V is not trained in this run yet."))
     elif run.rollout is None or run.frames is None:
@@ -37,20 +37,30 @@ def vae_section(run: Run, folder: Path) -> page.Section:
         pieces += [_imagined(run.vae, folder), _traversals(run.vae, None, None, folder, "zero")]
     else:
         pieces += _pictures(run.vae, run.rollout.observations, run.frames, run.rollout_file, folder)
-    pieces.append(curves_or_note(folder, curves.vae_charts(run.logs["vae"]), "V"))
+    pieces += [curves_or_note(folder, curves.vae_charts(run.logs["vae"]), "V"), restarts_note(run.logs["vae"])]
     return page.Section("v", "V: what it sees", "V squeezes each frame into a few numbers, the latents.", tuple(pieces))
 
 
-def _facts(log: Sequence[curves.LogLine]) -> str:
-    return page.facts(
-        named(
-            {
-                "epochs": last(log, "epoch"),
-                "best held-out loss": least(log, "test_loss"),
-                "latents in use": last(log, "active_latents"),
-            }
-        )
+def _facts(run: Run) -> str:
+    log = run.logs["vae"]
+    told = named({"epochs": last(log, "epoch"), "held-out loss": held_out_loss(run, "vae")})
+    active = _active_latents(run)
+    if active is None:
+        return page.facts(told)
+    of = f" of {run.vae.latent_size}" if run.vae is not None else ""
+    about = (
+        "A latent is in use where its mean varies by more than "
+        f"{ACTIVE_VARIANCE:g} over frames (Burda et al. 2015); training counts them on what it holds out."
     )
+    return page.facts(told | {"latents in use": f"{active}{of}"}) + page.caption(about)
+
+
+def _active_latents(run: Run) -> int | None:
+    """As training counted them on held-out frames; where it did not, over the frames that V is shown on."""
+    counted = run.facts.get("vae", {}).get("active_latents") or last(run.logs["vae"], "active_latents")
+    if counted is not None:
+        return int(counted)
+    return None if run.vae is None or run.frames is None else latent_facts(run.vae, run.frames).active
 
 
 def _pictures(vae: ConvVAE, episode: UInt8Array, frames: UInt8Array, source: str, folder: Path) -> list[str]:
@@ -58,7 +68,8 @@ def _pictures(vae: ConvVAE, episode: UInt8Array, frames: UInt8Array, source: str
     made = pictures.sheet(sample_rows(vae, np.ascontiguousarray(episode[rows])))
     caption = (
         f"{len(rows)} frames of {source}, evenly spread, what V's latents keep of each, and what V draws "
-        "of latents taken from the standard normal."
+        "of latents taken from the standard normal. Good: the second row keeps all that matters for acting, and the "
+        "third could be frames."
     )
     facts = latent_facts(vae, frames)
     middle = episode[len(episode) // 2]
@@ -71,7 +82,7 @@ def _pictures(vae: ConvVAE, episode: UInt8Array, frames: UInt8Array, source: str
 
 def _imagined(vae: ConvVAE, folder: Path) -> str:
     made = pictures.sheet([prior_row(vae, _COLUMNS)])
-    return wide(folder, "imagined", made, "Samples of V", "What V draws of latents taken from the standard normal.")
+    return wide(folder, "imagined", made, "Samples of V", _IMAGINED)
 
 
 def _traversals(vae: ConvVAE, frame: UInt8Array | None, facts: LatentFacts | None, folder: Path, others: str) -> str:
@@ -84,20 +95,18 @@ def _traversals(vae: ConvVAE, frame: UInt8Array | None, facts: LatentFacts | Non
         (folder / f"traversals_{number}.png").write_bytes(made)
         figures.append(page.picture(made, "Latent traversals: " + ", ".join(name for name, _ in part)))
     which = "The latents that tell most, one a row" if facts is not None else "The first latents, one a row"
-    words = f"{which}: from three standard deviations below its mean to three above. The others stay at {others}."
+    words = f"{which}: from three standard deviations below its mean to three above. The others stay at {others}. "
+    words += "Good: each row changes one thing that matters."
     return page.grid(figures) + page.caption(words)
 
 
 def _kl_bars(facts: LatentFacts) -> plots.Plot:
-    """The latents' KL, the greatest first; those that are not active in grey, after the others."""
-    active = [latent for latent in facts.order if facts.variance[latent] > ACTIVE_VARIANCE]
-    idle = [latent for latent in facts.order if facts.variance[latent] <= ACTIVE_VARIANCE]
-    order = active + idle
+    """The latents' KL, the greatest first."""
     return plots.Bars(
         "vae_kl_per_latent",
-        f"What each latent tells: KL in nats ({facts.active} of {len(order)} active)",
+        "What each latent tells: KL in nats",
         "latent",
-        tuple(map(str, order)),
-        tuple(float(facts.kl[latent]) for latent in order),
-        first_muted=len(active),
+        tuple(map(str, facts.order)),
+        tuple(float(facts.kl[latent]) for latent in facts.order),
+        good="Good: many latents tell something. One at 0 tells nothing of these frames.",
     )

@@ -209,7 +209,10 @@ class _Fit:
         record |= {f"train_{name}": float(value) for name, value in trained.items() if value.dim() == 0}
         record["test_loss"] = None if watched is trained else float(watched["loss"])
         record |= {name: float(value) for name, value in watched.items() if value.dim() == 0}
-        return record | (self.job.summary(watched) if self.job.summary else {})
+        record |= self.job.summary(watched) if self.job.summary else {}
+        if self.at.other_data:  # losses before and after do not compare: whoever plots them is told
+            record["other_data"], self.at.other_data = True, False
+        return record
 
     def _keep(self, epoch: int, loss: float, record: dict[str, Any]) -> None:
         """Writes what the epoch gave; the checkpoints last: an epoch counts once it stands in them."""

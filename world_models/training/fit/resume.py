@@ -32,12 +32,16 @@ _KERNEL_CHOICES = ("fused", "foreach", "capturable")
 
 @dataclass
 class Position:
-    """How far a run has come: whole epochs, and the best of them. `warm`: weights without a history."""
+    """How far a run has come: whole epochs, and the best of them. `warm`: weights without a history.
+
+    `other_data`: it goes on with other rollouts than before, which the next epoch's record says.
+    """
 
     epoch: int = 0
     best_epoch: int = 0
     best_loss: float = math.inf
     warm: bool = False
+    other_data: bool = False
 
 
 def resume(job: FitJob, scheduler: ReduceLROnPlateau, stopping: EarlyStopping) -> Position:
@@ -69,7 +73,7 @@ def resume(job: FitJob, scheduler: ReduceLROnPlateau, stopping: EarlyStopping) -
         _LOG.warning(
             "%s: trained on other rollouts than before: the best epoch is chosen among those to come", job.stage
         )
-        position.best_epoch, position.best_loss = 0, math.inf
+        position.best_epoch, position.best_loss, position.other_data = 0, math.inf, True
         scheduler.best = stopping.best = math.inf
         scheduler.num_bad_epochs = stopping.num_bad_epochs = 0
     _LOG.info("%s: goes on after epoch %d of %d (%s)", job.stage, position.epoch, job.num_epochs, path)

@@ -34,10 +34,10 @@ class App {
     new Gamepad(this.hands, this).watch();
     this.picture = new Picture($("dream"));
     this.real = new Recorded($("real"));
-    this.actionBars = new ActionBars($("actions"), manifest.controls);
+    this.actionBars = new ActionBars($("actions"), manifest.controls, Math.round(manifest.fps / 2));
     this.mixtureBars = new MixtureBars($("mixture"), manifest.gaussians);
     this.memoryStrip = new MemoryStrip($("memory"), manifest.hidden_size);
-    this.sliders = new LatentSliders($("sliders"), manifest, {
+    this.sliders = new LatentSliders($("sliders"), $("latent-says"), manifest, {
       onHold: (k, value) => this.hold(k, value),
       onRelease: (k) => this.release(k),
     });
@@ -81,6 +81,7 @@ class App {
     const chosen = action ?? (await this.chooseAction());
     if (!chosen) return this.useUp();
     await this.dream.step(chosen, pick, noise);
+    this.actionBars.push(this.dream.action);
     await this.show(this.clock.running && !this.dream.over && this.dream.steps % READABLE !== 0);
     this.memoryStrip.push(this.dream.h);
     if (this.dream.over) this.end();
@@ -118,9 +119,9 @@ class App {
     this.picture.show(await this.dream.picture());
     if (this.recording && this.panel.showsReal()) this.panel.noteReal(this.real.show(this.recording, this.moment()));
     if (picturesOnly) return;
-    const { z, held, action, weights, component } = this.dream;
+    const { z, held, weights, component } = this.dream;
     this.sliders.show(z, held);
-    this.actionBars.show(action);
+    this.actionBars.show();
     this.mixtureBars.show(weights, component);
     this.panel.showNumbers();
   }
@@ -162,6 +163,7 @@ class App {
     this.mode = mode;
     this.driver.reset();
     if (mode === "replay") this.panel.setReal(true);
+    else if (!this.recording) this.loadReal();
     const { start, seed, steps } = this.dream;
     const words = modeWords(mode, this.manifest.controls.kind);
     if (mode === "replay" && steps > 0) return this.begin(start, seed, words); // only from the start on are the two comparable
@@ -178,12 +180,13 @@ class App {
   }
 
   /** Start `start` (an index) with `seed`, from its first moment; `words` say so. */
-  begin(start, seed = this.dream.seed, words = `From ${this.manifest.starts[start].label}, seed ${seed}.`) {
+  begin(start, seed = this.dream.seed, words = `From “${this.manifest.starts[start].label}”, seed ${seed}.`) {
     Object.assign(this.dream, { start, seed });
     return this.exclusively(() => {
       this.dream.reset();
       this.driver.reset();
       this.memoryStrip.begin(this.dream.h);
+      this.actionBars.clear();
       this.panel.hideOverlay();
       this.panel.showState();
       this.panel.say(words);

@@ -13,7 +13,8 @@ export class Panel {
   constructor(app) {
     this.app = app;
     const { manifest } = app;
-    $("danger-box").hidden = !manifest.has_terminal;
+    $("danger-box").hidden = $("danger-help").hidden = !manifest.has_terminal;
+    $("latents").open = matchMedia("(min-width: 640px)").matches; // 32 sliders are most of a phone's page
     $("console").classList.toggle("has-danger", manifest.has_terminal);
     $("temperature").value = manifest.temperature;
     this.showTemperature();
@@ -85,6 +86,7 @@ export class Panel {
       button.type = "button";
       button.dataset.start = k;
       name.textContent = start.label;
+      button.title = start.about ?? start.label;
       canvas.setAttribute("aria-hidden", "true");
       button.append(canvas, name);
       button.addEventListener("click", () => this.app.begin(k));
@@ -98,14 +100,14 @@ export class Panel {
     return $("keys-anywhere").checked || document.activeElement === $("dream");
   }
 
+  /** Whoever drives goes ways of their own: the recording is of the agent. */
   showsReal() {
-    return $("show-real").checked;
+    return $("show-real").checked && this.app.mode !== "you";
   }
 
   setReal(shown) {
     $("show-real").checked = shown;
-    $("real-screen").hidden = !shown;
-    $("console").classList.toggle("with-real", shown);
+    this.showState();
     this.app.loadReal();
   }
 
@@ -129,6 +131,10 @@ export class Panel {
     for (const button of document.querySelectorAll("[data-start]")) {
       button.setAttribute("aria-pressed", String(Number(button.dataset.start) === dream.start));
     }
+    const beside = this.showsReal();
+    $("real-screen").hidden = !beside;
+    $("real-switch").hidden = mode === "you";
+    $("console").classList.toggle("with-real", beside);
     const count = dream.held.size;
     $("release").disabled = count === 0;
     setText("release", count > 1 ? `Release ${count}` : "Release");

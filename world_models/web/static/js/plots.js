@@ -5,9 +5,15 @@ const COLUMNS = 150;
 
 const number = (text) => text.split(",").map(Number);
 
-/** Bars for the action's numbers, from the middle where the range has two sides. */
+/**
+ * Bars for the action's numbers, from the middle where the range has two sides. They show the mean of the last half
+ * second: an agent that steers left and right by turns would make them flicker.
+ */
 export class ActionBars {
-  constructor(list, { names, low, high }) {
+  /** `span`: steps that the mean is of. */
+  constructor(list, { names, low, high }, span) {
+    this.span = Math.max(1, span);
+    this.last = [];
     this.scales = low.map((bottom, k) => ({ bottom, span: high[k] - bottom, zero: bottom < 0 ? -bottom / (high[k] - bottom) : 0 }));
     list.replaceChildren(...names.map((name, k) => this._row(name, this.scales[k])));
     this.bars = [...list.querySelectorAll(".bar > span")];
@@ -23,11 +29,23 @@ export class ActionBars {
     return row;
   }
 
-  show(action) {
+  /** Takes in what was done at a step. */
+  push(action) {
+    this.last.push(Float32Array.from(action));
+    if (this.last.length > this.span) this.last.shift();
+  }
+
+  clear() {
+    this.last = [];
+  }
+
+  show() {
     this.scales.forEach(({ bottom, span, zero }, k) => {
-      const share = Math.max(0, Math.min(1, (action[k] - bottom) / span));
+      const mean = this.last.reduce((sum, action) => sum + action[k], 0) / Math.max(1, this.last.length);
+      const share = Math.max(0, Math.min(1, (mean - bottom) / span));
       this.bars[k].style.transform = `translateX(${100 * Math.min(share, zero)}%) scaleX(${Math.abs(share - zero)})`;
-      this.values[k].textContent = action[k].toFixed(2).replace("-", "−");
+      const text = mean.toFixed(2);
+      this.values[k].textContent = text === "-0.00" ? "0.00" : text.replace("-", "−");
     });
   }
 }

@@ -1,26 +1,29 @@
-// What the page says, by game and by state.
+// What the page says, by game, by state, and by what the visitor has at hand.
 
 import { directions } from "./drive.js";
+
+/** A device without keys and mouse: it is told of thumbs. */
+const touch = () => matchMedia("(hover: none) and (pointer: coarse)").matches;
 
 const GAMES = {
   car: {
     headline: "Drive inside a dream",
     lede: "There is no racing game on this page. A neural network once watched one; now it imagines what comes next, from what you do.",
     over: "The dream ended",
-    steer: "Arrow keys or the buttons take the wheel.",
+    steer: "take the wheel",
   },
   sideways: {
     headline: "Dodge inside a dream",
     lede: "There is no game on this page, and nobody throws fireballs. A neural network once watched it; now it imagines what comes next, from where you step.",
     over: "You were hit",
     agentOver: "The agent was hit",
-    steer: "Arrow keys or the buttons step aside.",
+    steer: "step aside",
   },
   generic: {
     headline: "Act inside a dream",
     lede: "The environment is not on this page. A neural network once watched it; now it imagines what comes next, from what you do.",
     over: "The dream ended",
-    steer: "Arrow keys or the buttons take over.",
+    steer: "take over",
   },
 };
 
@@ -28,8 +31,12 @@ const gameWords = (kind) => GAMES[kind] ?? GAMES.generic;
 
 export function modeWords(mode, kind) {
   const { steer } = gameWords(kind);
-  if (mode === "you") return "You have the wheel. Press C to hand over to the agent.";
-  if (mode === "agent") return `The agent acts. ${steer}`;
+  if (mode === "you") {
+    return touch()
+      ? "You act: hold the buttons under the picture. “Agent drives” hands over."
+      : "You have the wheel. Press C to hand over to the agent.";
+  }
+  if (mode === "agent") return `The agent acts. ${touch() ? "Hold the buttons below to" : "Arrow keys or the buttons"} ${steer}.`;
   return "The dream is given the actions of the recording. Both begin alike; see how long they agree.";
 }
 
