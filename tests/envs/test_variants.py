@@ -115,7 +115,7 @@ def test_five_discrete_actions_drive_the_redrawn_view() -> None:
     assert lanes.backend == "redrawn" and lanes.actions.discrete and lanes.actions.size == 5
     lane = np.zeros(1, np.int64)
     frames = [lanes.reset(lane, [3])]
-    frames += [lanes.step(lane, np.eye(5, dtype=np.float32)[[3]]).frames for _ in range(5)]
+    frames += [lanes.step(lane, np.eye(5, dtype=np.float32)[[3]]).observations for _ in range(5)]
     assert not np.array_equal(frames[0], frames[-1])
     lanes.close()
 

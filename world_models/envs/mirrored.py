@@ -39,7 +39,7 @@ class MirroredLanes:
         ConfigError: see `check_mirror`.
     """
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Lanes[UInt8Array]) -> None:
         self.num_lanes, self.backend = lanes.num_lanes, lanes.backend
         self.spec, self.actions = lanes.spec, lanes.actions
         check_mirror(lanes.spec)
@@ -60,7 +60,7 @@ class MirroredLanes:
     def step(self, lanes: IntArray, actions: FloatArray) -> Step:
         """See `Lanes`."""
         step = self._lanes.step(lanes, np.where(self._mirrored[lanes, None], actions * self._signs, actions))
-        return step._replace(frames=self._seen(lanes, step.frames))
+        return step._replace(observations=self._seen(lanes, step.observations))
 
     def _seen(self, lanes: IntArray, frames: UInt8Array) -> UInt8Array:
         mirrored = self._mirrored[lanes]

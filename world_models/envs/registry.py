@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from world_models.envs.actions import ActionAdapter
 from world_models.envs.car_racing.view import CarRacingView
 from world_models.envs.contract.making import make_env
 from world_models.envs.known.env_spec import EnvSpec
@@ -19,7 +20,7 @@ from world_models.envs.vizdoom_env import LEFT_STAY_RIGHT, MAX_TICS, TAKE_COVER,
 from world_models.envs.vizdoom_env import register as register_vizdoom
 from world_models.notices import say_once
 
-__all__ = ["ALIASES", "SHORT_NAMES", "EnvSpec", "canonical_id", "env_spec", "make_gym"]
+__all__ = ["ALIASES", "SHORT_NAMES", "EnvSpec", "canonical_id", "env_spec", "environment_actions", "make_gym"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,3 +101,13 @@ def make_gym(env_name: str, /, **kwargs: Any) -> gymnasium.Env[Any, Any]:
     kwargs = {name: value for name, value in kwargs.items() if (name, value) != ("render_mode", "rgb_array")}
     spec = env_spec(env_name, kwargs)
     return make_env(spec.env_id, kwargs, spec.make)
+
+
+def environment_actions(env_name: str, env_kwargs: Mapping[str, Any] | None = None) -> ActionAdapter:
+    """The actions of an environment; it is made for a moment."""
+    made_with = env_kwargs or {}
+    env = make_gym(env_name, **made_with)
+    try:
+        return env_spec(env_name, made_with).adapter(env.action_space)
+    finally:
+        env.close()
