@@ -69,23 +69,34 @@ class Collector:
         Raises:
             EnvironmentFailure: an environment raised; it names lane, seed and step.
         """
-        states = torch.zeros(steps + 1, self.count, self._size, device=self.lanes.device)
-        outputs = torch.zeros(steps, self.count, self.lanes.actions.size, device=self.lanes.device)
+        states = torch.empty(steps + 1, self.count, self._size, device=self.lanes.device)
+        outputs = torch.empty(steps, self.count, self.lanes.actions.size, device=self.lanes.device)
         rewards, reasons = np.zeros((steps, self.count), np.float32), np.zeros((steps, self.count), np.int64)
         progress, returns = [], list[float]()
         for t in range(steps):
-            states[t] = self._loop.observations[:, : self._size]
+            states[t] = self._seen()
             outputs[t] = act(t, states[t])
             progress.append(self._known())
             moved = self._loop.step(self.lanes.squashed(outputs[t]))
             rewards[t], reasons[t] = moved.step.rewards, moved.reasons
             returns += [result.episode_return for _, result in moved.results]
-        states[steps] = self._loop.observations[:, : self._size]
+        states[steps] = self._seen()
         progress.append(self._known())
         ended, cut = self._ends(reasons)
         arrays = (torch.from_numpy(each).to(states.device) for each in (rewards, ended, cut, np.stack(progress)))
         early = torch.from_numpy(reasons == REASONS.index("hopeless"))
         return Collected(Experience(states, outputs, *arrays), returns, early)
+
+    @torch.no_grad()
+    def advance(self, act: Callable[[int, torch.Tensor], torch.Tensor], steps: int) -> torch.Tensor:
+        """So many steps of which nothing is kept; the states (L, D) after them."""
+        for t in range(steps):
+            self._loop.step(self.lanes.squashed(act(t, self._seen())))
+        return self._seen().clone()
+
+    def _seen(self) -> torch.Tensor:
+        seen: torch.Tensor = self._loop.observations[:, : self._size]
+        return seen
 
     def _known(self) -> Any:
         """(L, 2): the share of the time limit that is over and what was earned; (L, 0) where nobody asks."""

@@ -144,9 +144,11 @@ class Loop:
             heard = Transition(active, episodes, before, _as_array(actions), step, frames, native)
             for listener in self._listeners:
                 listener.transition(heard)
-        self._add(active, step)
+        # A slice where it can be: to index by numbers costs the more the more lanes there are.
+        rows = slice(len(active)) if active[-1] == len(active) - 1 else active
+        self._add(rows, step)
         self.observations = step.observations
-        reasons = self._reasons(active, step)
+        reasons = self._reasons(rows, step)
         over = np.flatnonzero(reasons)
         results = [(int(active[row]), self._result(active[row], REASONS[reasons[row]])) for row in over]
         for listener in self._listeners:
@@ -154,7 +156,7 @@ class Loop:
                 listener.ended(lane, result)
         return Moved(step, reasons, results, self._refill(over))
 
-    def _add(self, lanes: IntArray, step: Step) -> None:
+    def _add(self, lanes: IntArray | slice, step: Step) -> None:
         self.returns[lanes] += step.rewards
         self._last_rewards[lanes] = step.rewards
         self.steps[lanes] += 1
@@ -162,11 +164,14 @@ class Loop:
         if step.clamped is not None:
             self._clamped[lanes] += step.clamped
 
-    def _reasons(self, lanes: IntArray, step: Step) -> IntArray:
+    def _reasons(self, lanes: IntArray | slice, step: Step) -> IntArray:
         time_limit, early = self._limits
-        idle = self._idle[lanes] >= early if early is not None else np.zeros(len(lanes), bool)
-        conditions = [step.terminals, step.truncated, self.steps[lanes] >= time_limit, idle]
-        return np.select(conditions, [1, 2, 3, 4], default=0).astype(np.int64)
+        reasons = np.where(self.steps[lanes] >= time_limit, 3, 0)
+        if early is not None:
+            reasons[(reasons == 0) & (self._idle[lanes] >= early)] = 4
+        reasons[step.truncated] = 2
+        reasons[step.terminals] = 1
+        return reasons
 
     def _result(self, lane: int, reason: str) -> EpisodeResult:
         total, steps = float(self.returns[lane]), int(self.steps[lane])

@@ -107,7 +107,7 @@ def _walk(rng: np.random.Generator, steps: int, drift: npt.NDArray[np.float64]) 
 
 class _Carry(NamedTuple):
     parameters: list[torch.Tensor]  # (L, ...) of the candidate that drives each lane
-    lanes: IntArray  # of the last act
+    lanes: IntArray | None  # of the last act, where nothing has begun since
     own: list[torch.Tensor]  # (n, ...) of these: gathered once, not once a step
 
 
@@ -127,24 +127,22 @@ class ControllerPolicy:
         self.population = Population(controller, candidates)
 
     def start(self, num_lanes: int) -> _Carry:
-        """The first candidate everywhere."""
-        return _Carry(self._gathered([0] * num_lanes), np.zeros(0, np.int64), [])
-
-    def _gathered(self, candidates: Sequence[int]) -> list[torch.Tensor]:
-        return [p.to(self._lanes.device) for p in self.population.gather(torch.tensor(candidates, dtype=torch.long))]
+        """No candidate anywhere."""
+        parameters = self.population.template.parameters()
+        empty = [torch.zeros(num_lanes, *p.shape, device=self._lanes.device) for p in parameters]
+        return _Carry(empty, None, [])
 
     def reset(self, carry: _Carry, lanes: IntArray, episodes: Sequence[Episode]) -> _Carry:
         """Put the lanes' candidates in."""
         rows = torch.from_numpy(lanes)
-        for mine, new in zip(
-            carry.parameters, self._gathered([episode.candidate for episode in episodes]), strict=True
-        ):
-            mine[rows] = new
-        return carry._replace(lanes=np.zeros(0, np.int64))
+        gathered = self.population.gather(torch.tensor([episode.candidate for episode in episodes]))
+        for mine, new in zip(carry.parameters, gathered, strict=True):
+            mine[rows] = new.to(mine.device)
+        return carry._replace(lanes=None)
 
     def act(self, carry: _Carry, lanes: IntArray, states: torch.Tensor) -> tuple[torch.Tensor, _Carry]:
         """Actions (n, A) of the lanes' own candidates."""
-        if not np.array_equal(lanes, carry.lanes):
+        if lanes is not carry.lanes:
             everyone = len(lanes) == len(carry.parameters[0])
             rows = torch.from_numpy(lanes)
             own = carry.parameters if everyone else [p[rows] for p in carry.parameters]

@@ -134,21 +134,18 @@ class Dreamed:
             self._rows[:] = -1
             self._rows[lanes] = rows
         done = torch.as_tensor(actions).to(self.device)
-        if not self._all(rows):
-            done = done.new_zeros(self.dream.num_lanes, done.shape[1]).index_copy_(0, self._index(rows), done)
-        told = self.dream.step(done)
+        if np.array_equal(rows, np.arange(self.dream.num_lanes)):
+            told = self.dream.step(done)
+            seen = self.dream.inputs  # a view, which the next step changes
+        else:
+            index = self._index(rows)
+            told = self.dream.step(done.new_zeros(self.dream.num_lanes, done.shape[1]).index_copy_(0, index, done))
+            seen = self.dream.inputs[index]
         rewards, terminals, clamped = (x.cpu().numpy()[rows] for x in (told.rewards, told.terminals, told.clamped))
-        return Step(self._states(rows), rewards, terminals, np.zeros(len(rows), bool), clamped)
-
-    def _all(self, rows: IntArray) -> bool:
-        return np.array_equal(rows, np.arange(self.dream.num_lanes))
+        return Step(seen, rewards, terminals, np.zeros(len(rows), bool), clamped)
 
     def _index(self, rows: IntArray) -> torch.Tensor:
         return torch.from_numpy(rows).to(self.device)
-
-    def _states(self, rows: IntArray) -> torch.Tensor:
-        """(n, Z + 2 R); of all lanes a view, which the next step changes."""
-        return self.dream.inputs if self._all(rows) else self.dream.inputs[self._index(rows)]
 
     def close(self) -> None:
         """There is nothing to let go."""

@@ -60,5 +60,5 @@ def ascend(
 def _states(collector: Collector, own: list[torch.Tensor]) -> tuple[torch.Tensor, int]:
     """What C sees now and then on its way (n, D), and the steps of it."""
     moments, lanes = budgets.at_most("scaled_by", _SCALED_BY), collector.lanes
-    found = [collector.collect(lambda _, states: lanes.outputs(own, states), _APART) for _ in range(moments)]
-    return torch.cat([each.experience.states[-1] for each in found]), moments * _APART * collector.count
+    found = [collector.advance(lambda _, states: lanes.outputs(own, states), _APART) for _ in range(moments)]
+    return torch.cat(found), moments * _APART * collector.count
