@@ -80,7 +80,7 @@ def test_a_registered_variant_keeps_what_holds(registered: Any, entry: Any, kwar
     if holds is None:
         assert (spec.rows, spec.squash, spec.redraw, spec.derived_from) == (None, None, None, None)
         return
-    assert (spec.rows, spec.hopeless, spec.derived_from) == (84, 80, "CarRacing-v3")
+    assert (spec.rows, spec.early_termination, spec.derived_from) == (84, 80, "CarRacing-v3")
     assert (spec.mirror, spec.squash, spec.redraw is not None, spec.stop_drawing is not None) == holds
     assert (spec.drift is not None) == (spec.squash is not None)
 

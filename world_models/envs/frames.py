@@ -6,26 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from world_models.envs.lanes import Lanes
+from world_models.envs.lanes import Lanes, WrappedLanes
 from world_models.types import FRAME_SHAPE, FloatArray, IntArray, Step, UInt8Array
 from world_models.vision.resize import resize_frames
 
 __all__ = ["ResizedLanes", "resize_frames"]
 
 
-class ResizedLanes:
+class ResizedLanes(WrappedLanes):
     """Lanes of frames as V sees them, (n, 64, 64, 3), of lanes that give native ones; it keeps the last of both."""
 
     def __init__(self, lanes: Lanes[UInt8Array]) -> None:
-        self.num_lanes, self.backend = lanes.num_lanes, lanes.backend
-        self.spec, self.actions = lanes.spec, lanes.actions
-        self._lanes = lanes
+        super().__init__(lanes)
         self._frames = np.zeros((lanes.num_lanes, *FRAME_SHAPE), np.uint8)
         self._native: UInt8Array | None = None
-
-    def announce(self, seeds: Sequence[int]) -> None:
-        """See `Lanes`."""
-        self._lanes.announce(seeds)
 
     def reset(self, lanes: IntArray, seeds: Sequence[int]) -> UInt8Array:
         """See `Lanes`."""
@@ -47,7 +41,3 @@ class ResizedLanes:
         """The last frames of these lanes, (n, 64, 64, 3), and the native ones."""
         assert self._native is not None, "a lane is looked at before its first reset"
         return self._frames[lanes], self._native[lanes]
-
-    def close(self) -> None:
-        """See `Lanes`."""
-        self._lanes.close()

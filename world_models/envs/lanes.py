@@ -7,7 +7,7 @@ subset at a time, so that each finishes at its own pace and takes its next episo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import EnvSpec
@@ -46,8 +46,18 @@ class Lanes(Protocol[Observations]):
     def step(self, lanes: IntArray, actions: FloatArray) -> Step:
         """One step of some lanes with actions (n, A) as `ActionAdapter` defines them.
 
-        Lanes of states take and give tensors. The episode of a lane that is left out may be given up.
+        Lanes of states take and give tensors. A lane that is left out may lose its episode.
         """
 
     def close(self) -> None:
         """Let the environments go; a second call does nothing."""
+
+
+class WrappedLanes:
+    """What lanes that are made of others have of these."""
+
+    def __init__(self, lanes: Lanes[Any]) -> None:
+        self.num_lanes, self.backend = lanes.num_lanes, lanes.backend
+        self.spec, self.actions = lanes.spec, lanes.actions
+        self.announce, self.close = lanes.announce, lanes.close
+        self._lanes = lanes

@@ -12,7 +12,7 @@ from world_models.rollout.experience import Collected, joined
 from world_models.types import DoubleArray, Episode, EpisodeResult
 
 Progressed = Callable[[list[EpisodeResult]], None]
-"""Told of the results of every job as soon as it is done."""
+"""Hears the results of every job as soon as it is done."""
 
 
 @dataclass(frozen=True)

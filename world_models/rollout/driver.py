@@ -35,11 +35,10 @@ from world_models.rollout.recipe import (
     make_agent,
     make_controller,
     make_dreams,
-    make_frames,
     make_lanes,
 )
 from world_models.rollout.states import Dreamed, Perceived, StateLanes
-from world_models.search.algorithms.experience import Experience
+from world_models.search.algorithms.policy_gradient import Experience
 from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
 from world_models.utils.threads import one_torch_thread
 
@@ -74,7 +73,7 @@ class Driver:
             dream = dreams.dream
             self.controller = make_controller(recipe, dream.latents, dream.hiddens, dream.actions)
             return dreams
-        frames = make_frames(recipe)
+        frames = ResizedLanes(make_lanes(recipe))
         if recipe.policy != "agent":
             return frames
         self.agent = self.agent or make_agent(recipe, frames.actions)

@@ -1,6 +1,6 @@
 """Experience for the policy gradient: lanes that go on from update to update, with noise on C's outputs.
 
-What a lane lives comes from its own seeds, and rows are computed alike wherever they stand: it does not matter which
+What a lane gives comes from its own seeds, and rows are computed alike wherever they stand: it does not matter which
 process has which lanes.
 """
 
@@ -16,7 +16,7 @@ import torch
 from world_models.models.controller import Controller, Population
 from world_models.rollout.loop import REASONS, Loop
 from world_models.rollout.states import StateLanes
-from world_models.search.algorithms.experience import Experience
+from world_models.search.algorithms.policy_gradient import Experience
 from world_models.types import DoubleArray, Episode
 from world_models.utils.seeding import derive_seed
 
@@ -146,7 +146,7 @@ def seeds_of_lane(seed: int) -> Iterator[int]:
 
 
 def joined(parts: Sequence[Collected]) -> Collected:
-    """What several processes' lanes lived, one lane after the other."""
+    """What several processes' lanes give, one lane after the other."""
     fields = zip(*(each.experience for each in parts), strict=True)
     experience = Experience(*(torch.cat(list(columns), 1) for columns in fields))
     early_terminated = torch.cat([each.early_terminated for each in parts], 1)

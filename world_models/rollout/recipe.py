@@ -9,7 +9,6 @@ from typing import Any
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.env_kwargs import told
 from world_models.envs.envpool_env import EnvPoolLanes, envpool_installed
-from world_models.envs.frames import ResizedLanes
 from world_models.envs.gym_env import GymLanes
 from world_models.envs.lanes import Lanes
 from world_models.envs.mirrored import MirroredLanes
@@ -105,11 +104,6 @@ def make_lanes(recipe: Recipe) -> Lanes[UInt8Array]:
             recipe.env_name, recipe.num_lanes, draw=recipe.draw, redrawn=redrawn, env_kwargs=recipe.env_kwargs
         )
     return MirroredLanes(lanes) if recipe.mirrored else lanes
-
-
-def make_frames(recipe: Recipe) -> ResizedLanes:
-    """The recipe's environments with frames as V sees them."""
-    return ResizedLanes(make_lanes(recipe))
 
 
 def make_dreams(recipe: Recipe) -> Dreamed:

@@ -10,7 +10,7 @@ import torch
 
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.frames import ResizedLanes
-from world_models.envs.lanes import Lanes
+from world_models.envs.lanes import Lanes, WrappedLanes
 from world_models.envs.registry import EnvSpec
 from world_models.models.agent import Agent
 from world_models.models.controller import controller_outputs
@@ -33,7 +33,7 @@ class StateLanes(Lanes[torch.Tensor], Protocol):
         """C's outputs (n, A) as actions (n, A)."""
 
 
-class Perceived:
+class Perceived(WrappedLanes):
     """An environment as C sees it: V encodes the frames, M takes in what was seen and done.
 
     Args:
@@ -44,19 +44,14 @@ class Perceived:
     """
 
     def __init__(self, lanes: ResizedLanes, agent: Agent, horizon: int = 0) -> None:
-        self.num_lanes, self.backend = lanes.num_lanes, lanes.backend
-        self.spec, self.actions, self.device = lanes.spec, lanes.actions, agent.device
-        self.outputs, self.squashed, self.pictures = agent.outputs, agent.squashed, lanes.pictures
-        self._lanes, self._agent, self._horizon = lanes, agent, horizon
+        super().__init__(lanes)
+        self.pictures, self.device = lanes.pictures, agent.device
+        self.outputs, self.squashed, self._agent = agent.outputs, agent.squashed, agent
         self._z = torch.zeros(lanes.num_lanes, agent.cell.latents, device=agent.device)
         self._state = AgentState(*(x.clone() for x in agent.start(lanes.num_lanes)))
         # One row more than there are steps: what is seen after the last one is nobody's input.
         self._noise = torch.zeros(lanes.num_lanes, horizon + 1, agent.cell.latents) if horizon else None
         self._time = torch.zeros(lanes.num_lanes, dtype=torch.long)
-
-    def announce(self, seeds: Sequence[int]) -> None:
-        """See `Lanes`."""
-        self._lanes.announce(seeds)
 
     def reset(self, lanes: IntArray, seeds: Sequence[int]) -> torch.Tensor:
         """See `Lanes`; M's state begins at zero."""
@@ -86,16 +81,12 @@ class Perceived:
         self._z[rows] = self._agent.perceive(torch.from_numpy(frames), noise)
         return torch.cat([self._z[rows], *(each[rows] for each in self._state)], -1)
 
-    def close(self) -> None:
-        """See `Lanes`."""
-        self._lanes.close()
-
 
 class Dreamed:
     """M's dreams of an environment.
 
-    All lanes are stepped as one batch. One that is left out of a step is given up until its next reset: it goes on
-    beside the others until a whole block of rows can be spared, for to move the others costs something too.
+    All lanes are stepped as one batch. One that is left out of a step has no episode until its next reset; its
+    row is kept until a whole block of rows can be spared, for to move the others costs something too.
 
     Args:
         dream: M.
@@ -112,7 +103,7 @@ class Dreamed:
         self._rows: IntArray = np.full(num_lanes, -1)  # of each lane in the dream's batch; -1: it is in none
 
     def announce(self, seeds: Sequence[int]) -> None:
-        """See `Lanes`: the lanes that are there are given up."""
+        """See `Lanes`: all lanes are let go."""
         self.dream.begin([])
         self._rows[:] = -1
 
@@ -135,13 +126,13 @@ class Dreamed:
             self._rows[lanes] = rows
         done = torch.as_tensor(actions).to(self.device)
         if np.array_equal(rows, np.arange(self.dream.num_lanes)):
-            told = self.dream.step(done)
+            step = self.dream.step(done)
             seen = self.dream.inputs  # a view, which the next step changes
         else:
             index = self._index(rows)
-            told = self.dream.step(done.new_zeros(self.dream.num_lanes, done.shape[1]).index_copy_(0, index, done))
+            step = self.dream.step(done.new_zeros(self.dream.num_lanes, done.shape[1]).index_copy_(0, index, done))
             seen = self.dream.inputs[index]
-        rewards, terminals, clamped = (x.cpu().numpy()[rows] for x in (told.rewards, told.terminals, told.clamped))
+        rewards, terminals, clamped = (x.cpu().numpy()[rows] for x in (step.rewards, step.terminals, step.clamped))
         return Step(seen, rewards, terminals, np.zeros(len(rows), bool), clamped)
 
     def _index(self, rows: IntArray) -> torch.Tensor:

@@ -85,8 +85,8 @@ class DreamRun(EvolutionRun):
         with Progress("C's gradient", steps, "step", enabled=self.config.display) as progress:
 
             def progressed(done: int, reward: float, ends: float) -> None:
-                told = {"reward": round(reward, 3), "ends_a_thousand": round(1000 * ends, 2)}
-                progress.update(done - progress.done, **told)
+                shown = {"reward": round(reward, 3), "ends_a_thousand": round(1000 * ends, 2)}
+                progress.update(done - progress.done, **shown)
 
             seed = self._seed("ascent", number)
             higher, dreamed = ascend(Driver(self.recipe), seed, steps, best, progressed=progressed)

@@ -33,7 +33,7 @@ _RULES = GradientRules(
     critic_first=6,
     largest=30.0,
 )
-_PROGRESS = 2  # of `Collector`: numbers of progress
+_PROGRESS_SIZE = 2  # of `Collector`
 
 
 class GradientSearch:
@@ -60,7 +60,7 @@ class GradientSearch:
             torch.from_numpy(space.spread_of_entries),
             torch.ones(space.action_size, dtype=torch.float64),
         )
-        self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules, _PROGRESS)
+        self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules, _PROGRESS_SIZE)
 
     @property
     def mirrored(self) -> bool:

@@ -1,4 +1,4 @@
-"""One run of evolution: candidates driven, told, re-evaluated."""
+"""One run of evolution: candidates driven, ranked, re-evaluated."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class EvolutionRun(EvolutionBasis):
                 record = self._generation()
                 self.tracker.scalars(self.state.generation, record)
                 progress.expect(self.budget.expected_generations(self.state.spent))
-                told = {"mean": round(record["mean"], 1), "steps": record["env_steps"]}
+                shown = {"mean": round(record["mean"], 1), "steps": record["env_steps"]}
                 if math.isfinite(self.state.best_return):  # a first phase may leave that to the next
-                    told["best"] = round(self.state.best_return, 1)
-                progress.update(1, **told)
+                    shown["best"] = round(self.state.best_return, 1)
+                progress.update(1, **shown)
         self.budget.say_over(self.state.best_return >= self.config.target_return)
 
     def _over(self) -> bool:
@@ -107,14 +107,14 @@ class EvolutionRun(EvolutionBasis):
         """From the best point, in a new space where the phase wants one; what the log says of it."""
         now, s = self.state, self.settings
         number = now.phase + 1
-        told: dict[str, Any] = {}
+        facts: dict[str, Any] = {}
         if s.phases[number - 1].components or s.phases[number - 1].search == GRADIENT:
-            best, told = self._ascended(now.space.to_parameters(now.best_point), number)
+            best, facts = self._ascended(now.space.to_parameters(now.best_point), number)
             start = now.origin if s.phases[number - 1].anew else best
             now.space = self._space_about(start, number)
             now.best_point = now.space.to_point(best) if start is now.origin else np.zeros(now.space.size)
         now.begin_phase(number, now.best_point, now.generation)
-        return told
+        return facts
 
     def _ascended(self, best: DoubleArray, number: int) -> tuple[DoubleArray, dict[str, Any]]:
         """Where a phase begins: at the best controller (P,), or up the gradient from it where the run has one."""
@@ -146,7 +146,7 @@ class EvolutionRun(EvolutionBasis):
         return states
 
     def _evolve(self) -> tuple[DoubleArray, dict[str, Any]]:
-        """One generation of candidates, driven and told; the best of them and what the log says of it."""
+        """One generation of candidates, driven and ranked; the best of them and what the log says of it."""
         now, generation, search = self.state, self.state.generation, self.state.search
         if isinstance(search, GradientSearch):
             return self._learn(search)
@@ -239,7 +239,7 @@ class EvolutionRun(EvolutionBasis):
         points = np.stack([now.search.mean, leader, now.means.average])
         returns = self._returns_of(now.space.to_parameters(points), "re-evaluation", self.settings.eval_episodes)
         self._keep_best(points, returns)
-        return self._told(returns)
+        return self._summary(returns)
 
     def _choose(self, leader: DoubleArray) -> dict[str, Any]:
         """The same three and the best so far, on more tracks, which none has driven: the best of these is kept.
@@ -252,7 +252,7 @@ class EvolutionRun(EvolutionBasis):
         returns = self._returns_of(parameters, "choice", count, now.phase)
         now.best_return = -np.inf
         self._keep_best(points, returns)
-        return self._told(returns) | {"eval_best": float(returns[3].mean())}
+        return self._summary(returns) | {"eval_best": float(returns[3].mean())}
 
     def _returns_of(self, parameters: DoubleArray, purpose: str, count: int, *parts: int) -> DoubleArray:
         """Returns (K, count) of K controllers (K, P), to the end of each episode."""
@@ -275,7 +275,7 @@ class EvolutionRun(EvolutionBasis):
     def _write_best(self, parameters: DoubleArray) -> None:
         run_dir.save_checkpoint(self.best_path, self._facts(parameters) | {"return_mean": self.state.best_return})
 
-    def _told(self, returns: DoubleArray) -> dict[str, Any]:
+    def _summary(self, returns: DoubleArray) -> dict[str, Any]:
         mean, leader, average = (float(each.mean()) for each in returns[:3])
         return {
             "eval_mean": mean,

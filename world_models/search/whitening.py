@@ -57,7 +57,7 @@ def _driven(
         def keep(result: EpisodeResult, rollout: Rollout) -> None:
             found[result.episode.seed] = states_of(agent, rollout)
 
-        early = _EARLY_TERMINATION if driver.lanes.spec.hopeless else None
+        early = _EARLY_TERMINATION if driver.lanes.spec.early_termination else None
         results = driver.evaluate(episodes, candidates, early_termination=early, listeners=[Recorder(keep)])
     finally:
         driver.close()
