@@ -20,7 +20,7 @@ from world_models.models.load import load_controller
 from world_models.rollout.collect import Recorder
 from world_models.rollout.consequences import HORIZONS
 from world_models.rollout.driver import Driver, Recipe
-from world_models.rollout.experience import Collector, NoisyController
+from world_models.rollout.experience import Collector, noise_of_lane, noisy_outputs
 from world_models.runs.evaluation import evaluate_recipe
 from world_models.types import Episode, Rollout
 
@@ -125,7 +125,7 @@ def test_noise_is_on_the_outputs_and_early_termination_is_marked(world: str, run
 def test_for_a_critic_that_does_not_know_the_time_an_episode_is_cut_at_the_limit(world: str, run: Path):
     lanes, controller = Driver(counting_recipe(world, run)).states()
     collector = Collector(lanes, [itertools.count(7)] * 3, controller.inputs, 3)
-    act = NoisyController(lanes, controller, [0, 1, 2]).acting(own(run), 0.1, 7)
+    act = noisy_outputs(lanes, controller, own(run), [noise_of_lane(seed) for seed in range(3)], 0.1, 7)
     found = collector.collect(act, 7).experience
     assert torch.equal(found.cut, torch.tensor([t % 3 == 2 for t in range(7)])[:, None].repeat(1, 3))
     assert not found.ended.any() and found.progress.shape == (8, 3, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -65,7 +65,7 @@ def evaluate(
     common = {"candidates": candidates, "time_limit": time_limit, "early_termination": early_termination}
     parts = shards(list(episodes), executor.workers, shard_size)
     jobs = [Job("evaluate", {"episodes": list(part), **common}) for part in parts]
-    return flat(executor.run(jobs, progressed))
+    return [result for part in executor.run(jobs, progressed) for result in part]
 
 
 def experience(
@@ -93,8 +93,3 @@ def experience(
     common = {"parameters": parameters, "action_noise": action_noise, "steps": steps, **limits}
     answers: Any = executor.run([Job("experience", {"seeds": part, **common}) for part in parts])
     return joined([part for answer in answers for part in answer])
-
-
-def flat(results: Iterable[list[EpisodeResult]]) -> list[EpisodeResult]:
-    """The jobs' results one after the other."""
-    return [result for part in results for result in part]

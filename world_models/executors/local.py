@@ -174,10 +174,7 @@ def _work(pipe: Connection, recipe: Recipe, registration: Registration | None = 
 
 
 def _run_jobs(
-    pipe: Connection,
-    recipe: Recipe,
-    registration: Registration | None,
-    at_the_end: contextlib.ExitStack,
+    pipe: Connection, recipe: Recipe, registration: Registration | None, at_the_end: contextlib.ExitStack
 ) -> None:
     driver: Driver | None = None
     while True:

@@ -23,7 +23,7 @@ from world_models.models.controller import Controller
 from world_models.models.dream import Dream, load_dream
 from world_models.rollout.collect import Recorder
 from world_models.rollout.consequences import Consequences, consequences
-from world_models.rollout.experience import Collected, Collector, NoisyController, seeds_of_lane
+from world_models.rollout.experience import Collected, Collector, noise_of_lane, noisy_outputs, seeds_of_lane
 from world_models.rollout.loop import Listener, Policy, drive
 from world_models.rollout.policies import ControllerPolicy, NoisePolicy
 from world_models.rollout.population import around
@@ -64,7 +64,7 @@ class Driver:
         self.controller: Controller | None = None
         self.lanes = self._make_lanes(recipe, recipe.time_limit if recipe.sample_latents else 0)
         self._dream: Dream | None = None
-        self._collector: tuple[Collector, NoisyController] | None = None
+        self._collector: tuple[Collector, list[torch.Generator]] | None = None
         self._collecting: tuple[Recipe, StateLanes] | None = None
 
     def _make_lanes(self, recipe: Recipe, horizon: int = 0) -> ResizedLanes | Perceived | Dreamed:
@@ -146,9 +146,11 @@ class Driver:
             raise WorkerError(
                 "A worker died, and its lanes with it; start again, and the run goes on from its last generation."
             )
-        collector, controller = self._collector
+        collector, noise = self._collector
+        _, controller = self.states()
         with one_torch_thread():
-            found = collector.collect(controller.acting(parameters, action_noise, steps), steps)
+            act = noisy_outputs(collector.lanes, controller, parameters, noise, action_noise, steps)
+            found = collector.collect(act, steps)
         return [found._replace(experience=Experience(*(x.cpu() for x in found.experience)))]
 
     def _begin(self, seeds: Sequence[int], time_limit: int, early: int | None, mirrored: bool) -> None:
@@ -163,7 +165,7 @@ class Driver:
         lanes = self._collecting[1]
         endless = [seeds_of_lane(seed) for seed in seeds]
         collector = Collector(lanes, endless, controller.inputs, time_limit, early, progress=True)
-        self._collector = collector, NoisyController(lanes, controller, seeds)
+        self._collector = collector, [noise_of_lane(seed) for seed in seeds]
 
     def consequences(self, seed: int, count: int, parameters: DoubleArray) -> list[Consequences]:
         """See `rollout.consequences`; a list of one, as an executor wants it."""

@@ -110,28 +110,24 @@ class Collector:
         return (reasons > 0) & ~cut, cut
 
 
-class NoisyController:
-    """C's outputs on lanes of states, with noise from a generator of each lane's own.
+def noisy_outputs(
+    lanes: StateLanes,
+    controller: Controller,
+    parameters: DoubleArray,
+    generators: Sequence[torch.Generator],
+    action_noise: float,
+    steps: int,
+) -> Callable[[int, torch.Tensor], torch.Tensor]:
+    """For `Collector.collect`: outputs of C's `parameters` (P,), with noise from a generator of each lane's own."""
+    own, size = copies(controller, parameters, len(generators), lanes.device), (steps, lanes.actions.size)
+    drawn = [action_noise * torch.randn(size, generator=each) for each in generators]
+    noise = torch.stack(drawn, 1).to(lanes.device)
+    return lambda t, states: lanes.outputs(own, states) + noise[t]
 
-    Args:
-        lanes: Of states.
-        controller: C's architecture.
-        seeds: One a lane.
-    """
 
-    def __init__(self, lanes: StateLanes, controller: Controller, seeds: Sequence[int]) -> None:
-        self._lanes, self._controller = lanes, controller
-        self._generators = [torch.Generator().manual_seed(derive_seed("strays", seed)) for seed in seeds]
-
-    def acting(
-        self, parameters: DoubleArray, action_noise: float, steps: int
-    ) -> Callable[[int, torch.Tensor], torch.Tensor]:
-        """For `Collector.collect`: outputs of C's `parameters` (P,) and noise of this standard deviation."""
-        lanes, size = self._lanes, (steps, self._lanes.actions.size)
-        own = copies(self._controller, parameters, len(self._generators), lanes.device)
-        drawn = [action_noise * torch.randn(size, generator=each) for each in self._generators]
-        noise = torch.stack(drawn, 1).to(lanes.device)
-        return lambda t, states: lanes.outputs(own, states) + noise[t]
+def noise_of_lane(seed: int) -> torch.Generator:
+    """For the noise of one lane."""
+    return torch.Generator().manual_seed(derive_seed("strays", seed))
 
 
 def copies(controller: Controller, parameters: DoubleArray, count: int, device: torch.device) -> list[torch.Tensor]:

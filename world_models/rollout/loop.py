@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -64,8 +63,8 @@ class Listener(Protocol):
 class Moved(NamedTuple):
     """What a step of the active lanes (n) came to.
 
-    `reasons` (n,) are indices into `REASONS`, 0 where an episode goes on; `results` are of those that are over, with
-    their lanes; `begun` are the lanes that took another one at once.
+    `reasons` (n,) are indices into `REASONS`, 0 where an episode goes on; `results` are of those that are over, each
+    with its number in the order in which they began; `begun` are the lanes that took another one at once.
     """
 
     step: Step
@@ -110,22 +109,27 @@ class Loop:
         self.episodes = [Episode(0, 0)] * size
         self.returns, self._last_rewards = np.zeros(size), np.zeros(size)
         self.steps, self._idle, self._clamped = (np.zeros(size, np.int64) for _ in range(3))
-        self.active: IntArray = np.arange(count)
-        begun = self._take([(lane, next_episode(lane)) for lane in range(count)])
-        self.observations: Any = self._reset(begun) if begun.size else None
+        self._numbers, self._begun = np.zeros(size, np.int64), 0
+        self.active: IntArray
+        self.observations: Any
+        self.active, self.observations = self._begin(np.arange(count))
 
-    def _take(self, taken: list[tuple[int, Episode | None]]) -> IntArray:
-        for lane, episode in taken:
+    def _begin(self, lanes: IntArray) -> tuple[IntArray, Any]:
+        """The next episodes of these lanes: which of them have one, and what those show."""
+        begun = []
+        for lane in lanes.tolist():
+            episode = self._next(lane)
             if episode is not None:
-                self.episodes[lane] = episode
-        begun = np.array([lane for lane, episode in taken if episode is not None], np.int64)
+                self.episodes[lane], self._numbers[lane] = episode, self._begun
+                self._begun += 1
+                begun.append(lane)
+        active = np.array(begun, np.int64)
         for each in (self.returns, self.steps, self._idle, self._clamped):
-            each[begun] = 0
-        return begun
-
-    def _reset(self, begun: IntArray) -> Any:
-        with self._failures_named(begun):
-            return self._lanes.reset(begun, [self.episodes[lane].seed for lane in begun])
+            each[active] = 0
+        if not begun:
+            return active, None
+        with self._failures_named(active):
+            return active, self._lanes.reset(active, [self.episodes[lane].seed for lane in begun])
 
     def step(self, actions: Any) -> Moved:
         """One step of the active lanes; one whose episode is over takes the next at once, or stands idle.
@@ -150,11 +154,14 @@ class Loop:
         self.observations = step.observations
         reasons = self._reasons(rows, step)
         over = np.flatnonzero(reasons)
-        results = [(int(active[row]), self._result(active[row], REASONS[reasons[row]])) for row in over]
-        for listener in self._listeners:
-            for lane, result in results:
+        results = []
+        for row in over:
+            lane = int(active[row])
+            result = self._result(lane, REASONS[reasons[row]])
+            results.append((int(self._numbers[lane]), result))
+            for listener in self._listeners:
                 listener.ended(lane, result)
-        return Moved(step, reasons, results, self._refill(over))
+        return Moved(step, reasons, results, self._refill(over) if results else active[:0])
 
     def _add(self, lanes: IntArray | slice, step: Step) -> None:
         self.returns[lanes] += step.rewards
@@ -179,13 +186,10 @@ class Loop:
         return EpisodeResult(self.episodes[lane], total, steps, reason, *last)
 
     def _refill(self, over: IntArray) -> IntArray:
-        if not over.size:
-            return over
-        taken = [(lane, self._next(lane)) for lane in self.active[over].tolist()]
-        begun = self._take(taken)
-        refilled = np.array([episode is not None for _, episode in taken])
+        begun, seen = self._begin(self.active[over])
+        refilled = np.isin(self.active[over], begun)
         if begun.size:
-            self.observations[over[refilled]] = self._reset(begun)
+            self.observations[over[refilled]] = seen
         if not refilled.all():
             stay = np.setdiff1d(np.arange(len(self.active)), over[~refilled])
             self.active, self.observations = self.active[stay], self.observations[stay]
@@ -251,24 +255,16 @@ def drive(
     Returns:
         One result an episode, in the order of `episodes`.
     """
-    waiting, place = deque(range(len(episodes))), np.full(lanes.num_lanes, -1)
-
-    def next_episode(lane: int) -> Episode | None:
-        place[lane] = waiting.popleft() if waiting else -1
-        return episodes[place[lane]] if place[lane] >= 0 else None
-
     lanes.announce([episode.seed for episode in episodes])
-    count = min(lanes.num_lanes, len(episodes))
+    waiting, count = iter(episodes), min(lanes.num_lanes, len(episodes))
     limits: Any = {"time_limit": time_limit, "early_termination": early_termination, "listeners": listeners}
-    loop = Loop(lanes, next_episode, count, **limits)
+    loop = Loop(lanes, lambda lane: next(waiting, None), count, **limits)
     carry = policy.reset(policy.start(lanes.num_lanes), loop.active, loop.episodes[:count])
-    results: list[EpisodeResult | None] = [None] * len(episodes)
+    results: dict[int, EpisodeResult] = {}
     while loop.active.size:
         actions, carry = policy.act(carry, loop.active, loop.observations)
-        where = place.copy()
         moved = loop.step(actions)
-        for lane, result in moved.results:
-            results[where[lane]] = result
+        results.update(moved.results)
         if moved.begun.size:
             carry = policy.reset(carry, moved.begun, [loop.episodes[lane] for lane in moved.begun])
-    return [result for result in results if result is not None]
+    return [results[number] for number in range(len(episodes))]
