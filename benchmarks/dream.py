@@ -17,8 +17,8 @@ from world_models.executors.base import Executor, evaluate
 from world_models.executors.local import make_executor
 from world_models.models.dream_rules import DreamRules
 from world_models.models.mdrnn import MDRNN, MDRNNCell
-from world_models.rollout.dream_driver import DreamDriver, DreamRecipe
-from world_models.rollout.driver import Recipe
+from world_models.rollout.driver import Driver, Recipe
+from world_models.rollout.recipe import dream_recipe
 from world_models.types import Episode
 from world_models.utils.precision import fast_precision
 from world_models.utils.run_dir import best_path, save_checkpoint
@@ -51,9 +51,9 @@ def save_larger_m(logdir: Path) -> None:
 Population = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
-def dreams(recipe: DreamRecipe) -> tuple[DreamDriver, list[Episode]]:
+def dreams(recipe: Recipe) -> tuple[Driver, list[Episode]]:
     """A driver, and as many episodes as it has lanes, of 16 candidates."""
-    return recipe.driver(), [Episode(i % CANDIDATES, i) for i in range(LANES)]
+    return Driver(recipe), [Episode(i % CANDIDATES, i) for i in range(LANES)]
 
 
 class Bare:
@@ -74,7 +74,7 @@ class Bare:
         return float(LANES * STEPS)
 
 
-def dreamed(driver: DreamDriver, episodes: list[Episode], population: Population) -> float:
+def dreamed(driver: Driver, episodes: list[Episode], population: Population) -> float:
     """Steps of one thread."""
     return float(sum(result.steps for result in driver.evaluate(episodes, population, time_limit=STEPS)))
 
@@ -107,13 +107,13 @@ def main() -> None:
             for precision, kind in (("fp32", torch.float32), ("bf16", dtype)):
                 if precision == "bf16" and dtype is torch.float32:
                     continue  # this machine has no fast bf16
-                recipe = DreamRecipe(ENV, str(logdir), DreamRules(precision=precision), num_lanes=LANES)
+                recipe = dream_recipe(ENV, str(logdir), DreamRules(precision=precision), num_lanes=LANES)
                 driver, episodes = dreams(recipe)
                 dreamer = partial(dreamed, driver, episodes, population(sizes))
                 cases[f"dream {name} {precision}"] = partial(rate_of, dreamer)
                 cases[f"cell {name} {precision}"] = partial(rate_of, Bare(sizes, kind))
         real = make_executor(Recipe(ENV, backend="redrawn", logdir=str(small)), cores)
-        dream = make_executor(DreamRecipe(ENV, str(small), num_lanes=LANES), cores)
+        dream = make_executor(dream_recipe(ENV, str(small), num_lanes=LANES), cores)
         all_dreams = partial(driven, dream, cores * LANES, STEPS, LANES)
         cases["dream, all cores"] = partial(rate_of, all_dreams)
         all_real = partial(driven, real, cores * REAL_LANES, REAL_STEPS, REAL_LANES)

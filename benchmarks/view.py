@@ -38,7 +38,7 @@ def difference() -> float:
     for redrawn in (False, True):
         lanes = GymLanes("CarRacing-v3", 1, redrawn=redrawn)
         lane = np.zeros(1, int)
-        native = [lanes.reset(lane, [7])] + [lanes.step(lane, action).frames for action in actions]
+        native = [lanes.reset(lane, [7])] + [lanes.step(lane, action).observations for action in actions]
         lanes.close()
         drives.append(resize_frames(np.concatenate(native[::EVERY]), rows=84).astype(int))
     return float(np.abs(drives[0] - drives[1]).mean())

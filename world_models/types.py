@@ -7,7 +7,7 @@ K gaussians, N candidates, S episodes a candidate, P parameters a candidate.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +29,16 @@ MemoryState = tuple[torch.Tensor, torch.Tensor]
 class Step(NamedTuple):
     """What one step of some lanes gives: row i belongs to the i-th lane that was stepped.
 
-    `frames` are the native frames (n, H, W, 3) uint8 after the step; `rewards` (n,) float32;
-    `terminals` (n,) the task ended; `truncated` (n,) the environment's own time limit cut it.
+    `observations` (n, ...) are those after the step: frames, an array, or states, a tensor; `rewards` (n,) float32;
+    `terminals` (n,) the task ended; `truncated` (n,) the environment's own time limit cut it; in a dream `clamped`
+    (n,) says how many entries of the new latent were put back to the edge of the data's range.
     """
 
-    frames: UInt8Array
+    observations: Any
     rewards: FloatArray
     terminals: BoolArray
     truncated: BoolArray
+    clamped: IntArray | None = None
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class EpisodeResult(NamedTuple):
     """How an episode ended: return (higher is better), steps, and what ended it.
 
     `clamped` is of dreams alone: how many entries of their latents had left the data's range and were put back.
-    `last_reward` is the last step's: an episode that was given up (`ended_by` "hopeless") would most likely have gone
-    on with it.
+    `last_reward` is the last step's: an episode that was terminated early (`ended_by` "hopeless", as logs and files
+    have it) would most likely have gone on with it.
     """
 
     episode: Episode
@@ -99,9 +101,9 @@ class EpisodeResult(NamedTuple):
     last_reward: float = 0.0
 
     def expected_return(self, time_limit: int) -> float:
-        """What the episode would have come to at `time_limit`: one that was given up earns its last reward until then.
+        """What the episode would have come to at `time_limit`: one terminated early earns its last reward until then.
 
-        Without this, giving up would pay: in CarRacing each step costs 0.1, driven or not.
+        Without this, early termination would pay: in CarRacing each step costs 0.1, driven or not.
         """
-        given_up = self.ended_by == "hopeless"
-        return self.episode_return + (max(0, time_limit - self.steps) * self.last_reward if given_up else 0.0)
+        early = self.ended_by == "hopeless"
+        return self.episode_return + (max(0, time_limit - self.steps) * self.last_reward if early else 0.0)

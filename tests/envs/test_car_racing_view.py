@@ -76,7 +76,7 @@ def test_rewards_and_ends_are_gymnasiums_own_and_every_reset_draws_its_own_track
             frames.append(lanes.reset(both, seeds))
             steps = [lanes.step(both, row) for row in actions]
             rewards.append(np.stack([step.rewards for step in steps]))
-            frames.append(steps[-1].frames)
+            frames.append(steps[-1].observations)
         lanes.close()
     np.testing.assert_array_equal(rewards[:2], rewards[2:])
     assert (np.array(rewards) > 0).any()

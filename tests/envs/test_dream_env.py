@@ -19,7 +19,8 @@ from tests.small_runs import HIDDENS, LATENTS
 from world_models.envs.dream_env import DreamEnv
 from world_models.errors import CheckpointError, ConfigError, DataError, WorldModelsError
 from world_models.models.dream_rules import DreamRules
-from world_models.rollout.dream_driver import DreamDriver, DreamRecipe
+from world_models.rollout.driver import Driver
+from world_models.rollout.recipe import dream_recipe
 from world_models.types import Episode
 
 ID = "world_models/Dream-v0"
@@ -81,9 +82,7 @@ def test_observations_are_what_c_sees_and_infos_say_what_was_clamped(logdir: Pat
 
 
 def test_an_episode_is_that_of_the_lanes_with_the_same_seed(logdir: Path):
-    driver = DreamDriver(
-        DreamRecipe("tests.small_envs:Steer-v0", str(logdir), DreamRules(precision="fp32"), time_limit=8)
-    )
+    driver = Driver(dream_recipe("tests.small_envs:Steer-v0", str(logdir), DreamRules(precision="fp32"), time_limit=8))
     zeros = np.zeros((1, 2 * (LATENTS + HIDDENS + 1)))
     for seed in range(5):
         result = driver.evaluate([Episode(0, seed)], zeros)[0]

@@ -25,7 +25,7 @@ def drive_alone(seed: int, steps: int) -> tuple[np.ndarray, float]:
         step = lanes.step(np.array([0]), GAS)
         rewards += float(step.rewards[0])
     lanes.close()
-    return step.frames[0], rewards
+    return step.observations[0], rewards
 
 
 def test_an_episode_is_its_seeds_own_whatever_else_is_driven_beside_it():
@@ -38,7 +38,7 @@ def test_an_episode_is_its_seeds_own_whatever_else_is_driven_beside_it():
     for _ in range(40):
         step = lanes.step(np.array([2, 0, 1]), GAS.repeat(3, 0))
         rewards[[2, 0, 1]] += step.rewards
-    frames = step.frames[[1, 2, 0]]  # back in the order of the lanes
+    frames = step.observations[[1, 2, 0]]  # back in the order of the lanes
     for lane, seed in enumerate(seeds[:3]):
         alone, its_return = drive_alone(seed, 40)
         np.testing.assert_array_equal(frames[lane], alone)
@@ -49,7 +49,7 @@ def test_an_episode_is_its_seeds_own_whatever_else_is_driven_beside_it():
         step = lanes.step(np.array([1]), GAS)
         total += float(step.rewards[0])
     alone, its_return = drive_alone(8, 40)
-    np.testing.assert_array_equal(step.frames[0], alone)
+    np.testing.assert_array_equal(step.observations[0], alone)
     assert total == pytest.approx(its_return)
     lanes.close()
     lanes.close()

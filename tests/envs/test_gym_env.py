@@ -115,10 +115,10 @@ def test_any_subset_of_lanes_is_reset_and_stepped_in_the_order_that_was_asked():
     assert [decode_episode(f) for f in frames] == [10, 11, 12, 13]
     for _ in range(2):
         step = lanes.step(np.array([3, 1]), np.zeros((2, 3), np.float32))
-    assert [(decode_episode(f), decode_time(f)) for f in step.frames] == [(13, 2), (11, 2)]
+    assert [(decode_episode(f), decode_time(f)) for f in step.observations] == [(13, 2), (11, 2)]
     np.testing.assert_array_equal(step.rewards, [1, 1])
     step = lanes.step(np.array([0, 1, 2]), np.zeros((3, 3), np.float32))
-    assert [decode_time(f) for f in step.frames] == [1, 3, 1]
+    assert [decode_time(f) for f in step.observations] == [1, 3, 1]
     lanes.close()
     lanes.close()
 
@@ -143,7 +143,7 @@ def test_undrawn_carracing_gives_black_frames_and_the_same_returns():
         frames = [lanes.reset(both, [3, 4])]
         steps = [lanes.step(both, action) for action in actions]
         lanes.close()
-        frames += [step.frames for step in steps]
+        frames += [step.observations for step in steps]
         seen.append(np.stack([step.rewards for step in steps]))
         assert np.any(frames) == draw and frames[0].shape == (2, 96, 96, 3)
     np.testing.assert_array_equal(*seen)

@@ -139,7 +139,7 @@ def test_every_kind_of_picture_is_read_right_or_refused_by_a_sentence_that_names
         def look(lanes=lanes, one=one, seeds=seeds):
             seen = lanes.reset(one, seeds)
             for _ in row.shown[1:]:
-                seen = lanes.step(one, np.zeros((1, 2), np.float32)).frames
+                seen = lanes.step(one, np.zeros((1, 2), np.float32)).observations
             return seen
 
         if isinstance(row.means, str):

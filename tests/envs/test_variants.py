@@ -80,7 +80,7 @@ def test_a_registered_variant_keeps_what_holds(registered: Any, entry: Any, kwar
     if holds is None:
         assert (spec.rows, spec.squash, spec.redraw, spec.derived_from) == (None, None, None, None)
         return
-    assert (spec.rows, spec.hopeless, spec.derived_from) == (84, 80, "CarRacing-v3")
+    assert (spec.rows, spec.early_termination, spec.derived_from) == (84, 80, "CarRacing-v3")
     assert (spec.mirror, spec.squash, spec.redraw is not None, spec.stop_drawing is not None) == holds
     assert (spec.drift is not None) == (spec.squash is not None)
 
@@ -115,7 +115,7 @@ def test_five_discrete_actions_drive_the_redrawn_view() -> None:
     assert lanes.backend == "redrawn" and lanes.actions.discrete and lanes.actions.size == 5
     lane = np.zeros(1, np.int64)
     frames = [lanes.reset(lane, [3])]
-    frames += [lanes.step(lane, np.eye(5, dtype=np.float32)[[3]]).frames for _ in range(5)]
+    frames += [lanes.step(lane, np.eye(5, dtype=np.float32)[[3]]).observations for _ in range(5)]
     assert not np.array_equal(frames[0], frames[-1])
     lanes.close()
 

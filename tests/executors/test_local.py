@@ -16,8 +16,8 @@ from world_models.executors import local
 from world_models.executors.base import Job, evaluate, shards
 from world_models.executors.local import InlineExecutor, ProcessExecutor, make_executor
 from world_models.models.controller import Controller, flatten_parameters
-from world_models.rollout.dream_driver import DreamRecipe
 from world_models.rollout.driver import Recipe
+from world_models.rollout.recipe import dream_recipe
 from world_models.types import Episode
 from world_models.utils.threads import cpu_count
 
@@ -145,9 +145,11 @@ def test_a_process_a_core_but_not_more_than_allowed_and_one_runs_inline(monkeypa
 @pytest.mark.parametrize(("device", "workers"), [("cpu", 2), ("cuda", 1), ("cuda:1", 1)])
 def test_a_gpu_dreams_for_one_process(monkeypatch, device, workers):
     monkeypatch.setattr(local, "cpu_count", lambda: 2)
-    monkeypatch.setattr(DreamRecipe, "driver", lambda recipe: recipe)  # no GPU is needed to see who would dream
+    monkeypatch.setattr(
+        "world_models.executors.local.Driver", lambda recipe: recipe
+    )  # no GPU is needed to see who would dream
     monkeypatch.setattr(local, "ProcessExecutor", lambda recipe, workers: SimpleNamespace(workers=workers))
-    assert make_executor(DreamRecipe(STEER, "run", device=device), 32).workers == workers
+    assert make_executor(dream_recipe(STEER, "run", device=device), 32).workers == workers
 
 
 def test_every_driver_gets_one_thread_and_the_lanes_asked_for():

@@ -250,6 +250,6 @@ def play(folder: Path, names: list[str] | None = None) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORLD_MODELS_PRECISION", "float32")
         inline_executors(patch)
-        patch.setattr("world_models.runs.dream.cpu_count", lambda: 1)
+        patch.setattr("world_models.runs.evaluation.cpu_count", lambda: 1)
         torch.set_num_threads(1)
         return {name: getattr(scenes, name)() for name in names or NAMES}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.doubles import CountingEnv, decode_episode, decode_time
 from tests.small_envs import PICK, STEER
 from tests.small_runs import HIDDENS, LATENTS, save_run
+from world_models.envs.frames import ResizedLanes
 from world_models.envs.gym_env import GymLanes
 from world_models.errors import EnvironmentFailure
 from world_models.models.controller import Controller, flatten_parameters
@@ -86,7 +87,7 @@ def played(lengths: list[int], num_lanes: int, **kwargs) -> tuple[list[EpisodeRe
     lanes, diary = GymLanes("Uneven-v0", num_lanes), Diary()
     episodes = [Episode(candidate, length) for candidate, length in enumerate(lengths)]
     arguments = {"time_limit": 99, **kwargs}
-    return drive(lanes, CountingAgent(), episodes, listeners=[diary], **arguments), lanes, diary
+    return drive(ResizedLanes(lanes), CountingAgent(), episodes, listeners=[diary], **arguments), lanes, diary
 
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=12)
@@ -130,14 +131,14 @@ def test_a_listener_hears_the_frame_before_the_step_and_what_the_step_gave():
             t = decode_time(heard.frames[row])
             assert decode_episode(heard.frames[row]) == episode.seed
             assert decode_time(heard.native_frames[row]) == t
-            assert (heard.step.rewards[row], decode_time(heard.step.frames[row])) == (t, t + 1)
+            assert (heard.step.rewards[row], decode_time(heard.step.observations[row])) == (t, t + 1)
             assert heard.actions[row, 0] == np.float32(t / 100)
             assert heard.step.terminals[row] == (t + 1 == episode.seed)
 
 
 def test_a_recorder_gives_each_episode_whole_and_a_cut_one_has_no_terminal():
     kept: dict[int, Rollout] = {}
-    lanes = GymLanes("Uneven-v0", 2)
+    lanes = ResizedLanes(GymLanes("Uneven-v0", 2))
     recorder = Recorder(lambda result, rollout: kept.__setitem__(result.episode.seed, rollout))
     drive(lanes, CountingAgent(), [Episode(0, n) for n in (3, 9, 4)], time_limit=6, listeners=[recorder])
     assert {seed: len(rollout) for seed, rollout in kept.items()} == {3: 3, 9: 6, 4: 4}
@@ -165,16 +166,16 @@ def test_an_episode_says_what_ended_it(kwargs, limits, steps, why):
     assert (result.steps, result.ended_by) == (steps, why)
 
 
-def test_an_episode_without_reward_for_long_is_given_up_and_a_reward_begins_the_count_anew():
+def test_an_episode_without_reward_for_long_is_terminated_early_and_a_reward_begins_the_count_again():
     lanes = GymLanes("Counting-v0", 1)  # its first reward is 0, those after it are not
-    (result,) = drive(lanes, CountingAgent(), [Episode(0, 7)], time_limit=9, hopeless=1)
+    (result,) = drive(lanes, CountingAgent(), [Episode(0, 7)], time_limit=9, early_termination=1)
     assert (result.steps, result.ended_by) == (1, "hopeless")
-    (result,) = drive(lanes, CountingAgent(), [Episode(0, 7)], time_limit=9, hopeless=2)
+    (result,) = drive(lanes, CountingAgent(), [Episode(0, 7)], time_limit=9, early_termination=2)
     assert (result.steps, result.ended_by) == (9, "time_limit")
 
 
 @pytest.mark.parametrize(("why", "expected"), [("hopeless", 5.0 - 0.1 * 60), ("terminal", 5.0), ("time_limit", 5.0)])
-def test_an_episode_that_was_given_up_is_worth_what_standing_still_would_have_come_to(why, expected):
+def test_an_episode_terminated_early_is_worth_what_standing_still_would_have_come_to(why, expected):
     result = EpisodeResult(Episode(0, 7), 5.0, 40, why, last_reward=-0.1)
     assert result.expected_return(100) == pytest.approx(expected)
     assert result.expected_return(30) == 5.0, "it is longer than that already"

@@ -14,7 +14,7 @@ from world_models.envs.registry import env_spec
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.load import load_controller
 from world_models.rollout.driver import Driver, Recipe, choose_backend
-from world_models.rollout.policies import AgentPolicy, NoisePolicy
+from world_models.rollout.policies import ControllerPolicy, NoisePolicy
 from world_models.types import Episode
 
 CAR = ActionAdapter(spaces.Box(np.array([-1, 0, 0], np.float32), np.ones(3, np.float32)))
@@ -96,22 +96,33 @@ def run(tmp_path_factory):
     return save_run(tmp_path_factory.mktemp("run"), controller=True)
 
 
-def test_the_agents_carry_is_zeroed_where_an_episode_begins_and_nowhere_else(run):
-    agent = Driver(Recipe(STEER, logdir=str(run))).agent
-    policy = AgentPolicy(agent)
-    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    lanes = np.arange(3)
-    carry = policy.reset(policy.start(3), lanes, [Episode(0, i) for i in range(3)])
-    first, carry = policy.act(carry, lanes, frames)
-    _, carry = policy.act(carry, lanes, frames)
-    kept = carry.state.h.clone()
-    assert (kept != 0).any(-1).all()
-    carry = policy.reset(carry, np.array([1]), [Episode(0, 9)])
-    assert not carry.state.h[1].any() and not carry.state.c[1].any()
-    assert torch.equal(carry.state.h[[0, 2]], kept[[0, 2]])
-    again, carry = policy.act(carry, np.array([1]), frames[[1]])
-    np.testing.assert_array_equal(again[0], first[1])
-    assert torch.equal(carry.state.h[[0, 2]], kept[[0, 2]])
+def test_ms_state_is_zeroed_where_an_episode_begins_and_nowhere_else(run):
+    lanes, every = Driver(Recipe(STEER, logdir=str(run), num_lanes=3, time_limit=9)).lanes, np.arange(3)
+    first = lanes.reset(every, [0, 9, 2])
+    assert not first[:, LATENTS:].any()
+    states = lanes.step(every, np.zeros((3, 2), np.float32)).observations
+    assert (states[:, LATENTS:] != 0).any(-1).all()
+    again = lanes.reset(np.array([1]), [9])
+    assert torch.equal(again[0], first[1])
+    alone = lanes.step(np.array([0, 2]), np.ones((2, 2), np.float32)).observations
+    whole = Driver(Recipe(STEER, logdir=str(run), num_lanes=3, time_limit=9)).lanes
+    whole.reset(every, [0, 9, 2])
+    whole.step(every, np.zeros((3, 2), np.float32))
+    assert torch.equal(whole.step(every, np.ones((3, 2), np.float32)).observations[[0, 2]], alone)
+
+
+def test_a_candidate_acts_on_its_own_lane_and_is_kept_until_another_begins(run):
+    driver = Driver(Recipe(STEER, logdir=str(run), num_lanes=3))
+    candidates = np.random.default_rng(0).standard_normal((3, (LATENTS + HIDDENS + 1) * 2))
+    policy = ControllerPolicy(driver.lanes, driver.controller, candidates)
+    lanes, states = np.arange(3), torch.randn(3, LATENTS + 2 * HIDDENS)
+    carry = policy.reset(policy.start(3), lanes, [Episode(i, 0) for i in range(3)])
+    first, carry = policy.act(carry, lanes, states)
+    some, carry = policy.act(carry, lanes[[0, 2]], states[[0, 2]])
+    assert torch.equal(some, first[[0, 2]])
+    carry = policy.reset(carry, lanes[[2]], [Episode(1, 0)])
+    moved, carry = policy.act(carry, lanes, states[[0, 1, 1]])
+    assert torch.equal(moved[:2], first[:2]) and torch.equal(moved[2], first[1])
 
 
 def test_the_trained_controller_of_a_run_drives_like_its_parameters_as_a_candidate(run):

@@ -35,7 +35,7 @@ RULES = DreamRules(precision="fp32")
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     inline_executors(monkeypatch)
-    monkeypatch.setattr("world_models.runs.dream.cpu_count", lambda: 1)
+    monkeypatch.setattr("world_models.runs.evaluation.cpu_count", lambda: 1)
 
 
 def config(logdir: Path, **changes) -> WMControllerConfig:
@@ -244,7 +244,7 @@ def test_a_phase_begins_where_the_gradient_leads_and_goes_on_exactly_where_it_wa
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     rules = GradientRules(steps=8, discount=0.5, noise=0.2, rate=5e-3, batch=256)
-    monkeypatch.setattr("world_models.rollout.dream_ascent.GradientRules", lambda: rules)
+    monkeypatch.setattr("world_models.search.ascent.GradientRules", lambda: rules)
     settings = {"max_env_steps": 100, "phases": [GRADIENT], "eval_every": 10, "num_lanes": 32, "choice_episodes": 4}
     folders = [save_dream(tmp_path / name, hand_made(GOALS, steepness=1.0)) for name in ("whole", "stopped")]
     whole = train(folders[0], max_generations=4, **settings)

@@ -1,4 +1,4 @@
-"""The gradient with the face of a search: what a lost episode costs."""
+"""The gradient with the face of a search: what an episode that is terminated early costs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from world_models.errors import CheckpointError
-from world_models.rollout.road import Stretch
+from world_models.rollout.experience import Collected
 from world_models.search import gradient_phase as gradient_search
 from world_models.search.algorithms.phases import Phase
 from world_models.search.algorithms.policy_gradient import Experience
@@ -26,7 +26,7 @@ def search_of(lost: float) -> GradientSearch:
 
 
 def bias_learned(lost: float, monkeypatch: pytest.MonkeyPatch) -> float:
-    """Where every step earns the same, and an episode is given up after an output above 0."""
+    """Where every step earns the same, and an episode is terminated early after an output above 0."""
     rules = replace(gradient_search._RULES, rate=1e-2, critic_first=0, discount=0.99, last_discount=None)
     monkeypatch.setattr(gradient_search, "_RULES", rules)
     search = search_of(lost)
@@ -36,12 +36,12 @@ def bias_learned(lost: float, monkeypatch: pytest.MonkeyPatch) -> float:
         noise = search.sigma * torch.randn(STEPS, LANES, 1, generator=generator)
         parameters = torch.from_numpy(search._space.to_parameters(search.mean)).float()
         outputs = states[:-1] @ parameters[:-1, None] + parameters[-1] + noise
-        given_up = outputs[..., 0] > 0
+        early = outputs[..., 0] > 0
         # What ends earns at once what it would have earned later: only the loss tells the ends apart.
-        rewards = torch.where(given_up, 1 / (1 - rules.discount), 1.0)
-        none = torch.zeros_like(given_up)
+        rewards = torch.where(early, 1 / (1 - rules.discount), 1.0)
+        none = torch.zeros_like(early)
         search.learn(
-            Stretch(Experience(states, outputs, rewards, given_up, none, torch.zeros(7, LANES, 2)), [], given_up), 0
+            Collected(Experience(states, outputs, rewards, early, none, torch.zeros(7, LANES, 2)), [], early), 0
         )
     return float(search._space.to_parameters(search.mean)[-1])
 

@@ -40,10 +40,9 @@ class Growing(Points):
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     inline_executors(monkeypatch)
-    for name in ("evaluation", "dream"):
-        monkeypatch.setattr(f"world_models.runs.{name}.cpu_count", lambda: 1)
+    monkeypatch.setattr("world_models.runs.evaluation.cpu_count", lambda: 1)
     rules = GradientRules(steps=8, discount=0.5, noise=0.2, rate=5e-3, batch=256)
-    monkeypatch.setattr("world_models.rollout.dream_ascent.GradientRules", lambda: rules)
+    monkeypatch.setattr("world_models.search.ascent.GradientRules", lambda: rules)
 
 
 def collected(folder: Path) -> None:

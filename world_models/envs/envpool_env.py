@@ -90,7 +90,7 @@ class EnvPoolLanes:
         """Start episodes; native frames (n, 96, 96, 3)."""
         for lane, seed in zip(lanes, seeds, strict=True):
             self._places[lane] = self._take(int(seed))
-        return self._run(lanes, None).frames
+        return np.asarray(self._run(lanes, None).observations)
 
     def step(self, lanes: IntArray, actions: FloatArray) -> Step:
         """Step the named lanes, all pools at once."""
@@ -111,9 +111,9 @@ class EnvPoolLanes:
             if len(groups) == 1:
                 return part
             if result is None:
-                result = Step(*(np.empty((len(places), *a.shape[1:]), a.dtype) for a in part))
-            for field in Step._fields:
-                getattr(result, field)[rows] = getattr(part, field)
+                result = Step(*(np.empty((len(places), *a.shape[1:]), a.dtype) for a in _arrays(part)))
+            for whole, own in zip(_arrays(result), _arrays(part), strict=True):
+                whole[rows] = own
         assert result is not None
         return result
 
@@ -121,6 +121,10 @@ class EnvPoolLanes:
         """Let the pools go."""
         self._pool, self._free = None, {}
         self._places = [None] * self.num_lanes
+
+
+def _arrays(step: Step) -> tuple[Any, ...]:
+    return step.observations, step.rewards, step.terminals, step.truncated
 
 
 def _ask_pool(pool: Any, indices: np.ndarray[Any, np.dtype[np.int32]], actions: FloatArray | None) -> Step:

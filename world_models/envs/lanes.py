@@ -7,11 +7,14 @@ subset at a time, so that each finishes at its own pace and takes its next episo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.registry import EnvSpec
-from world_models.types import FloatArray, IntArray, Step, UInt8Array
+from world_models.types import FloatArray, IntArray, Step
+
+Observations = TypeVar("Observations", covariant=True)
+"""Of n lanes: native frames (n, H, W, 3) uint8, frames as V sees them (n, 64, 64, 3), or states (n, D)."""
 
 
 class LaneFailure(Exception):
@@ -22,10 +25,10 @@ class LaneFailure(Exception):
         self.lane = lane
 
 
-class Lanes(Protocol):
-    """A batch of environments.
+class Lanes(Protocol[Observations]):
+    """A batch of environments, or of dreams of one.
 
-    `num_lanes` is how many episodes can run at once; `backend` is "gymnasium", "envpool", ...; `spec` is
+    `num_lanes` is how many episodes can run at once; `backend` is "gymnasium", "envpool", "dream", ...; `spec` is
     the environment's row in the registry; `actions` adapts its action space.
     """
 
@@ -37,11 +40,24 @@ class Lanes(Protocol):
     def announce(self, seeds: Sequence[int]) -> None:
         """The seeds of all the episodes that will be reset next, in order; some backends need to know."""
 
-    def reset(self, lanes: IntArray, seeds: Sequence[int]) -> UInt8Array:
-        """Start a new episode of `seeds[i]` on lane `lanes[i]`; native frames (n, H, W, 3) uint8."""
+    def reset(self, lanes: IntArray, seeds: Sequence[int]) -> Observations:
+        """Start a new episode of `seeds[i]` on lane `lanes[i]`; its first observations."""
 
     def step(self, lanes: IntArray, actions: FloatArray) -> Step:
-        """One step of some lanes with actions (n, A) as `ActionAdapter` defines them."""
+        """One step of some lanes with actions (n, A) as `ActionAdapter` defines them.
+
+        Lanes of states take and give tensors. A lane that is left out may lose its episode.
+        """
 
     def close(self) -> None:
         """Let the environments go; a second call does nothing."""
+
+
+class WrappedLanes:
+    """What lanes that are made of others have of these."""
+
+    def __init__(self, lanes: Lanes[Any]) -> None:
+        self.num_lanes, self.backend = lanes.num_lanes, lanes.backend
+        self.spec, self.actions = lanes.spec, lanes.actions
+        self.announce, self.close = lanes.announce, lanes.close
+        self._lanes = lanes

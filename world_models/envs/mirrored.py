@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from world_models.envs.lanes import Lanes
+from world_models.envs.lanes import Lanes, WrappedLanes
 from world_models.envs.registry import EnvSpec
 from world_models.errors import ConfigError
 from world_models.types import FloatArray, IntArray, Step, UInt8Array
@@ -29,7 +29,7 @@ def check_mirror(spec: EnvSpec) -> None:
         )
 
 
-class MirroredLanes:
+class MirroredLanes(WrappedLanes):
     """Lanes of which each episode is, by its seed, as it is or mirrored: frames left to right, actions by their signs.
 
     Args:
@@ -39,18 +39,12 @@ class MirroredLanes:
         ConfigError: see `check_mirror`.
     """
 
-    def __init__(self, lanes: Lanes) -> None:
-        self.num_lanes, self.backend = lanes.num_lanes, lanes.backend
-        self.spec, self.actions = lanes.spec, lanes.actions
+    def __init__(self, lanes: Lanes[UInt8Array]) -> None:
+        super().__init__(lanes)
         check_mirror(lanes.spec)
-        self._lanes = lanes
         self._signs = np.ones(lanes.actions.size, np.float32)
         self._signs[list(lanes.spec.mirror)] = -1
         self._mirrored = np.zeros(lanes.num_lanes, bool)
-
-    def announce(self, seeds: Sequence[int]) -> None:
-        """See `Lanes`."""
-        self._lanes.announce(seeds)
 
     def reset(self, lanes: IntArray, seeds: Sequence[int]) -> UInt8Array:
         """See `Lanes`."""
@@ -60,14 +54,10 @@ class MirroredLanes:
     def step(self, lanes: IntArray, actions: FloatArray) -> Step:
         """See `Lanes`."""
         step = self._lanes.step(lanes, np.where(self._mirrored[lanes, None], actions * self._signs, actions))
-        return step._replace(frames=self._seen(lanes, step.frames))
+        return step._replace(observations=self._seen(lanes, step.observations))
 
     def _seen(self, lanes: IntArray, frames: UInt8Array) -> UInt8Array:
         mirrored = self._mirrored[lanes]
         frames = frames.copy()  # a backend may write its next ones where it wrote these
         frames[mirrored] = frames[mirrored, :, ::-1]
         return frames
-
-    def close(self) -> None:
-        """See `Lanes`."""
-        self._lanes.close()

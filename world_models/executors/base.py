@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from world_models.rollout.dream_driver import DreamDriver
 from world_models.rollout.driver import Driver
-from world_models.rollout.road import Stretch, side_by_side
+from world_models.rollout.experience import Collected, joined
 from world_models.types import DoubleArray, Episode, EpisodeResult
 
 Progressed = Callable[[list[EpisodeResult]], None]
-"""Told of the results of every job as soon as it is done."""
-
-AnyDriver = Driver | DreamDriver
-"""Who does the jobs: in the environment, or in the dream of it."""
+"""Hears the results of every job as soon as it is done."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One call of a driver's method ("evaluate", "go", "collect", "consequences") with plain arguments."""
+    """One call of a driver's method ("evaluate", "experience", "collect", "consequences") with plain arguments."""
 
     method: str
     arguments: dict[str, Any] = field(default_factory=dict)
 
-    def run(self, driver: AnyDriver) -> list[EpisodeResult]:
+    def run(self, driver: Driver) -> list[EpisodeResult]:
         """Run it here."""
         results: list[EpisodeResult] = getattr(driver, self.method)(**self.arguments)
         return results
@@ -61,39 +57,39 @@ def evaluate(
     candidates: DoubleArray | None = None,
     *,
     time_limit: int,
-    hopeless: int | None = None,
+    early_termination: int | None = None,
     shard_size: int = 64,
     progressed: Progressed | None = None,
 ) -> list[EpisodeResult]:
     """(candidates, episodes) -> results in the order of `episodes`, sharded over an executor's workers."""
-    common = {"candidates": candidates, "time_limit": time_limit, "hopeless": hopeless}
+    common = {"candidates": candidates, "time_limit": time_limit, "early_termination": early_termination}
     parts = shards(list(episodes), executor.workers, shard_size)
     jobs = [Job("evaluate", {"episodes": list(part), **common}) for part in parts]
-    return flat(executor.run(jobs, progressed))
+    return [result for part in executor.run(jobs, progressed) for result in part]
 
 
-def go(
-    executor: Executor, parameters: DoubleArray, spread: float, steps: int, seeds: Sequence[int] | None, **limits: Any
-) -> Stretch:
-    """Lanes drive on on the road without end (`Driver.go`), side by side in the order of their seeds.
+def experience(
+    executor: Executor,
+    parameters: DoubleArray,
+    action_noise: float,
+    steps: int,
+    seeds: Sequence[int] | None,
+    **limits: Any,
+) -> Collected:
+    """Experience of lanes that go on from update to update (`Driver.experience`), in the order of their seeds.
 
     Each worker has its own lanes, and is given one job: only an executor whose free workers take jobs in their order
     (those of this machine) can do this.
 
     Args:
         executor: Of this machine.
-        parameters, spread, steps: See `rollout.road`.
+        parameters, action_noise, steps: See `Driver.experience`.
         seeds: Of lanes to begin, at least one a worker; None: those that are there go on.
-        limits: Of episodes: `time_limit`, `hopeless`.
+        limits: Of episodes: `time_limit`, `early_termination`, `mirrored`.
     """
     count = executor.workers
     edges = [len(seeds or ()) * k // count for k in range(count + 1)]
     parts = [None if seeds is None else list(seeds[a:b]) for a, b in itertools.pairwise(edges)]
-    common = {"parameters": parameters, "spread": spread, "steps": steps, **limits}
-    answers: Any = executor.run([Job("go", {"anew": part, **common}) for part in parts])
-    return side_by_side([part for answer in answers for part in answer])
-
-
-def flat(results: Iterable[list[EpisodeResult]]) -> list[EpisodeResult]:
-    """The jobs' results one after the other."""
-    return [result for part in results for result in part]
+    common = {"parameters": parameters, "action_noise": action_noise, "steps": steps, **limits}
+    answers: Any = executor.run([Job("experience", {"seeds": part, **common}) for part in parts])
+    return joined([part for answer in answers for part in answer])

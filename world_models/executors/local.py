@@ -18,9 +18,8 @@ import torch
 
 from world_models.envs.known.registration import Registration, registration_of
 from world_models.errors import WorkerError, WorldModelsError
-from world_models.executors.base import AnyDriver, Executor, Job, Progressed
-from world_models.rollout.dream_driver import DreamRecipe
-from world_models.rollout.driver import Recipe
+from world_models.executors.base import Executor, Job, Progressed
+from world_models.rollout.driver import Driver, Recipe
 from world_models.types import EpisodeResult
 from world_models.utils.interrupts import deaf_children
 from world_models.utils.threads import cpu_count
@@ -31,8 +30,8 @@ class InlineExecutor:
 
     workers = 1
 
-    def __init__(self, recipe: Recipe | DreamRecipe) -> None:
-        self.driver = recipe.driver()
+    def __init__(self, recipe: Recipe) -> None:
+        self.driver = Driver(recipe)
 
     def run(self, jobs: Sequence[Job], progressed: Progressed | None = None) -> list[list[EpisodeResult]]:
         """One job after the other."""
@@ -64,7 +63,7 @@ class ProcessExecutor:
         WorldModelsError: what a worker raised of this family, as it is.
     """
 
-    def __init__(self, recipe: Recipe | DreamRecipe, workers: int) -> None:
+    def __init__(self, recipe: Recipe, workers: int) -> None:
         self.workers = workers
         self._recipe = recipe
         self._registration = registration_of(recipe.env_name)
@@ -163,7 +162,7 @@ class _Dispatch:
         self.todo.appendleft(job)
 
 
-def _work(pipe: Connection, recipe: Recipe | DreamRecipe, registration: Registration | None = None) -> None:
+def _work(pipe: Connection, recipe: Recipe, registration: Registration | None = None) -> None:
     """A worker's life: build the driver at the first job, run jobs until the pipe closes or the worker is stopped.
 
     Either way the environments are closed: some are processes of their own, which would be left alone.
@@ -175,12 +174,9 @@ def _work(pipe: Connection, recipe: Recipe | DreamRecipe, registration: Registra
 
 
 def _run_jobs(
-    pipe: Connection,
-    recipe: Recipe | DreamRecipe,
-    registration: Registration | None,
-    at_the_end: contextlib.ExitStack,
+    pipe: Connection, recipe: Recipe, registration: Registration | None, at_the_end: contextlib.ExitStack
 ) -> None:
-    driver: AnyDriver | None = None
+    driver: Driver | None = None
     while True:
         try:
             job = pipe.recv()
@@ -190,7 +186,7 @@ def _run_jobs(
             if driver is None:
                 if registration is not None:
                     registration.register()
-                driver = recipe.driver()
+                driver = Driver(recipe)
                 at_the_end.callback(driver.close)
             answer: tuple[str, object] = ("results", job.run(driver))
         except WorldModelsError as error:
@@ -203,13 +199,13 @@ def _run_jobs(
             return
 
 
-def make_executor(recipe: Recipe | DreamRecipe, max_workers: int) -> Executor:
+def make_executor(recipe: Recipe, max_workers: int) -> Executor:
     """A process a core, at most `max_workers`, each with one thread; a single one is this process.
 
     EnvPool could step on threads of its own, but then one core waits while the other is at V and M. A GPU dreams for
     one process: several would take turns (14 on an H100 dreamed about as much, all together, as one).
     """
-    dreams_on_gpu = isinstance(recipe, DreamRecipe) and torch.device(recipe.device).type != "cpu"
+    dreams_on_gpu = recipe.world == "dream" and torch.device(recipe.device).type != "cpu"
     workers = 1 if dreams_on_gpu else max(1, min(max_workers, cpu_count()))
     recipe = replace(recipe, threads=1)
     return InlineExecutor(recipe) if workers == 1 else ProcessExecutor(recipe, workers)

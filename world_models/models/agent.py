@@ -1,4 +1,4 @@
-"""The agent: V, M and C together. The only place that threads M's (h, c) while driving.
+"""The agent: V, M and C together.
 
 Rows are computed in blocks of a fixed size, the last one padded: a network's row can change in its last
 digits with the size of its batch, and an episode's return must not depend on who drives beside it.
@@ -7,8 +7,7 @@ digits with the size of its batch, and an episode's return must not depend on wh
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -21,16 +20,6 @@ from world_models.vision.frames import images_from_frames
 from world_models.vision.VAE.ConvVAE import ConvVAE
 
 BLOCK = 16
-
-
-class Explored(NamedTuple):
-    """A step of B episodes told in full: `actions` (B, A) and `state` as `Agent.act` gives them, `seen` (B, D) what C
-    saw, `outputs` (B, A) what was squashed into the actions."""
-
-    actions: torch.Tensor
-    state: AgentState
-    seen: torch.Tensor
-    outputs: torch.Tensor
 
 
 class Agent:
@@ -85,7 +74,26 @@ class Agent:
         sigma = self.encoder.fc_logsigma(features).float().exp()
         return mu + sigma * noise.to(self.device)  # type: ignore[no-any-return]
 
+    def perceive(self, frames: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """As `encode`, in blocks."""
+        columns = [frames] if noise is None else [frames, noise]
+        return in_blocks(lambda *rows: (self.encode(*rows),), *columns)[0]
+
     @torch.no_grad()
+    def outputs(self, parameters: list[torch.Tensor], states: torch.Tensor) -> torch.Tensor:
+        """Outputs (B, A) of the controllers `parameters`, one a row, of the first columns of [z, h, c] (B, D)."""
+        seen = states[:, : parameters[0].shape[-1]].contiguous()
+        return in_blocks(lambda rows, *own: (Population.act(list(own), rows),), seen, *parameters)[0]
+
+    def squashed(self, outputs: torch.Tensor) -> torch.Tensor:
+        """C's outputs (B, A) as actions (B, A)."""
+        return in_blocks(lambda rows: (self.squash(rows),), outputs)[0]
+
+    @torch.no_grad()
+    def remember(self, actions: torch.Tensor, z: torch.Tensor, state: AgentState) -> AgentState:
+        """M's next state, having taken in what was seen (B, Z) and done (B, A)."""
+        return AgentState(*in_blocks(lambda a, z, h, c: self.cell.next_hidden(a, z, (h, c)), actions, z, *state))
+
     def act(
         self,
         frames: torch.Tensor,
@@ -105,51 +113,22 @@ class Agent:
         Returns:
             actions (B, A) as stored and as M reads them, and the next state.
         """
-        told = self.explore(frames, state, parameters, noise)
-        return told.actions, told.state
-
-    @torch.no_grad()
-    def explore(
-        self,
-        frames: torch.Tensor,
-        state: AgentState,
-        parameters: list[torch.Tensor] | None = None,
-        noise: torch.Tensor | None = None,
-        strays: torch.Tensor | None = None,
-    ) -> Explored:
-        """As `act`, and what C saw and gave; `strays` (B, A) are added to its outputs before they are squashed."""
-        blocks = []
-        for start in range(0, len(frames), BLOCK):
-            rows = slice(start, start + BLOCK)
-            part = [_padded(x[rows]) for x in (frames, state.h, state.c)]
-            own = None if parameters is None else [_padded(p[rows]) for p in parameters]
-            eps, stray = (None if x is None else _padded(x[rows]) for x in (noise, strays))
-            used = min(BLOCK, len(frames) - start)
-            blocks.append([x[:used] for x in self._act_block(part[0], part[1], part[2], own, eps, stray)])
-        columns = zip(*blocks, strict=True)
-        action, h, c, seen, raw = (torch.cat(column) if len(blocks) > 1 else column[0] for column in columns)
-        return Explored(action, AgentState(h, c), seen, raw)
-
-    def _act_block(
-        self,
-        frames: torch.Tensor,
-        h: torch.Tensor,
-        c: torch.Tensor,
-        parameters: list[torch.Tensor] | None,
-        noise: torch.Tensor | None,
-        strays: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, ...]:
-        z = self.encode(frames, noise)
+        z = self.perceive(frames, noise)
         if parameters is None:
             # As candidates are: in one product of all rows a row's last digits can change with its place in it.
-            parameters = [p.expand(BLOCK, *p.shape) for p in self.controller.parameters()]
-        seen = self.controller.joined(z, h, c)
-        raw = Population.act(parameters, seen)
-        if strays is not None:
-            raw = raw + strays
-        action = self.squash(raw)
-        h, c = self.cell.next_hidden(action, z, (h, c))
-        return action, h, c, seen, raw
+            parameters = [p.detach().expand(len(z), *p.shape) for p in self.controller.parameters()]
+        actions = self.squashed(self.outputs(parameters, torch.cat([z, *state], -1)))
+        return actions, self.remember(actions, z, state)
+
+
+def in_blocks(function: Callable[..., Sequence[torch.Tensor]], *columns: torch.Tensor) -> list[torch.Tensor]:
+    """The results of `function` on rows of `columns` (B, ...), computed in blocks of `BLOCK` rows, the last padded."""
+    count = len(columns[0])
+    parts = []
+    for start in range(0, count, BLOCK):
+        found = function(*(_padded(column[start : start + BLOCK]) for column in columns))
+        parts.append([each[: count - start] for each in found])
+    return [torch.cat(part) if len(parts) > 1 else part[0] for part in zip(*parts, strict=True)]
 
 
 def _padded(rows: torch.Tensor) -> torch.Tensor:
@@ -159,18 +138,23 @@ def _padded(rows: torch.Tensor) -> torch.Tensor:
     return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])])
 
 
+def check_controller(controller: Controller, latents: int, hiddens: int, actions: int) -> None:
+    """Raises CheckpointError where C does not fit V and M of these sizes; the message names both."""
+    if controller.latent_size != latents or controller.hidden_size not in (0, hiddens):
+        raise CheckpointError(
+            f"C takes {controller.latent_size} latents and {controller.hidden_size} hidden units, V and M give "
+            f"{latents} and {hiddens}: train C on these (--stage ctrl)."
+        )
+    if controller.action_size != actions:
+        raise CheckpointError(
+            f"C gives {controller.action_size} actions and M takes {actions}: train them on one environment."
+        )
+
+
 def _check_sizes(vae: ConvVAE, cell: MDRNNCell, controller: Controller) -> None:
     if vae.latent_size != cell.latents:
         raise CheckpointError(
             f"V has {vae.latent_size} latents and M {cell.latents}: they are from different runs; train M on "
             "this V (--stage rnn)."
         )
-    if controller.latent_size != cell.latents or controller.hidden_size not in (0, cell.hiddens):
-        raise CheckpointError(
-            f"C takes {controller.latent_size} latents and {controller.hidden_size} hidden units, V and M give "
-            f"{cell.latents} and {cell.hiddens}: train C on these (--stage ctrl)."
-        )
-    if controller.action_size != cell.actions:
-        raise CheckpointError(
-            f"C gives {controller.action_size} actions and M takes {cell.actions}: train them on one environment."
-        )
+    check_controller(controller, cell.latents, cell.hiddens, cell.actions)

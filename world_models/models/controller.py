@@ -43,7 +43,7 @@ class Controller(nn.Module):
         self.hidden_layers = tuple(hidden_layers)
         self.use_cell = use_cell
         self.bias = bias
-        sizes = [latent_size + hidden_size * (2 if use_cell else 1), *self.hidden_layers, action_size]
+        sizes = [self.inputs, *self.hidden_layers, action_size]
         if min(latent_size, action_size, *sizes) < 1 or hidden_size < 0:
             raise ConfigError(
                 f"Controller(latent_size={latent_size}, hidden_size={hidden_size}, action_size="
@@ -55,6 +55,11 @@ class Controller(nn.Module):
         for inputs, outputs in itertools.pairwise(sizes):
             layers += [nn.Linear(inputs, outputs, bias=bias), nn.Tanh()]
         self.fc: nn.Module = nn.Sequential(*layers[:-1]) if self.hidden_layers else layers[0]
+
+    @property
+    def inputs(self) -> int:
+        """D, the columns of [z, h, c] that it sees."""
+        return self.latent_size + self.hidden_size * (2 if self.use_cell else 1)
 
     @property
     def settings(self) -> dict[str, Any]:

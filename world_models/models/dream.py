@@ -44,7 +44,8 @@ class DreamStep(NamedTuple):
 
 
 class Dream:
-    """Lanes in which M dreams: `begin` as many as there are seeds, `step` all, `reset` some, `keep` some.
+    """Lanes in which M dreams: `begin` as many as there are seeds, `step` all, `reset` some, `keep` some,
+    `grow` by some.
 
     Args:
         cell: M.
@@ -91,11 +92,18 @@ class Dream:
 
     def begin(self, seeds: Sequence[int]) -> None:
         """As many lanes as there are seeds, each at the beginning of its dream."""
-        self.num_lanes = len(seeds)
+        self.num_lanes, self._noise = 0, Noise(0, self.latents)
+        self.grow(len(seeds))
+        self.reset(range(self.num_lanes), seeds)
+
+    def grow(self, count: int) -> None:
+        """So many lanes more, of which nothing holds before they are reset."""
+        before = self._x[: self.num_lanes]
+        self.num_lanes += count
         rows = -(-self.num_lanes // self.block) * self.block
         self._x = torch.zeros(rows, self._x.shape[1], device=self.device)
-        self._noise = Noise(self.num_lanes, self.latents)
-        self.reset(range(self.num_lanes), seeds)
+        self._x[: len(before)] = before
+        self._noise.grow(count)
 
     @torch.inference_mode()
     def reset(self, lanes: Sequence[int], seeds: Sequence[int]) -> None:

@@ -102,12 +102,20 @@ class Noise:
     """Each lane's noise from a generator of its own, drawn for some steps at a time."""
 
     def __init__(self, num_lanes: int, latents: int) -> None:
-        self._uniform = torch.zeros(num_lanes, _CHUNK, 2)
-        self._normal = torch.zeros(num_lanes, _CHUNK, latents)
-        self._time = torch.zeros(num_lanes, dtype=torch.long)
+        self._uniform, self._normal = torch.zeros(0, _CHUNK, 2), torch.zeros(0, _CHUNK, latents)
+        self._time = self._lanes = torch.zeros(0, dtype=torch.long)
         self._together: int | None = 0  # the time of all lanes, while it is one
-        self._lanes = torch.arange(num_lanes)
-        self._generators = [torch.Generator() for _ in range(num_lanes)]
+        self._generators: list[torch.Generator] = []
+        self.grow(num_lanes)
+
+    def grow(self, count: int) -> None:
+        """So many lanes more, each before its first episode."""
+        self._uniform, self._normal, self._time = (
+            torch.cat([x, x.new_zeros(count, *x.shape[1:])]) for x in (self._uniform, self._normal, self._time)
+        )
+        self._together = 0 if self._together == 0 else None
+        self._lanes = torch.arange(len(self._time))
+        self._generators += [torch.Generator() for _ in range(count)]
 
     def begin(self, lane: int, generator: torch.Generator) -> None:
         """A new episode on a lane."""

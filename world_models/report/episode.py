@@ -10,9 +10,10 @@ from gymnasium.envs.registration import load_env_creator
 from PIL import Image
 
 from world_models.envs.registry import canonical_id
+from world_models.rollout.collect import Recorder
 from world_models.rollout.driver import Driver, Recipe
 from world_models.rollout.loop import Transition
-from world_models.types import DoubleArray, Episode, EpisodeResult, FloatArray, Rollout, UInt8Array
+from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout, UInt8Array
 from world_models.utils.threads import cpu_count
 
 _TALLEST = 288  # a taller frame is made smaller as it comes: a thousand of 400x600 would take 720 MB
@@ -55,33 +56,22 @@ def film(
         (result,) = driver.evaluate(episodes, candidates, time_limit=time_limit, listeners=[reel])
     finally:
         driver.close()
-    return FilmedEpisode(np.stack(reel.pictures), reel.rollout(), result, frames_per_second(recipe.env_name))
+    return FilmedEpisode(np.stack(reel.pictures), reel.rollout, result, frames_per_second(recipe.env_name))
 
 
-class _Reel:
-    """A listener that keeps one episode."""
+class _Reel(Recorder):
+    """A recorder that keeps one episode, with its pictures."""
 
     def __init__(self, rows: int | None) -> None:
-        self.rows = rows
-        self.pictures: list[UInt8Array] = []
-        self.frames: list[UInt8Array] = []
-        self.actions: list[FloatArray] = []
-        self.rewards: list[float] = []
-        self.terminals: list[float] = []
+        super().__init__(self._keep)
+        self.rows, self.pictures = rows, list[UInt8Array]()
 
     def transition(self, transition: Transition) -> None:
+        super().transition(transition)
         self.pictures.append(shown(transition.native_frames[0], self.rows))
-        self.frames.append(transition.frames[0].copy())
-        self.actions.append(transition.actions[0].copy())
-        self.rewards.append(float(transition.step.rewards[0]))
-        self.terminals.append(float(transition.step.terminals[0]))
 
-    def ended(self, lane: int, result: EpisodeResult) -> None:
-        """Nothing more to keep."""
-
-    def rollout(self) -> Rollout:
-        rewards, terminals = (np.array(each, np.float32) for each in (self.rewards, self.terminals))
-        return Rollout(np.stack(self.frames), np.stack(self.actions), rewards, terminals)
+    def _keep(self, result: EpisodeResult, rollout: Rollout) -> None:
+        self.rollout = rollout
 
 
 def shown(native: UInt8Array, rows: int | None) -> UInt8Array:

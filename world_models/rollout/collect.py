@@ -11,9 +11,10 @@ from world_models.types import EpisodeResult, Rollout
 
 
 class Recorder:
-    """A listener that hands each finished episode to `sink(seed, rollout)`.
+    """A listener that hands each finished episode to `sink(result, rollout)`.
 
-    Frames are kept in memory only until their episode has ended: 12 kB a step.
+    A rollout's observations are frames where there are any, and the states of a dream. They are kept in memory only
+    until their episode has ended: 12 kB a step.
     """
 
     def __init__(self, sink: Callable[[EpisodeResult, Rollout], None]) -> None:
@@ -22,10 +23,11 @@ class Recorder:
 
     def transition(self, transition: Transition) -> None:
         """Remember one row a lane."""
+        seen = transition.observations if transition.frames is None else transition.frames
         for row, lane in enumerate(transition.lanes):
             self._open.setdefault(int(lane), []).append(
                 (
-                    transition.frames[row],
+                    np.asarray(seen[row]),
                     transition.actions[row],
                     float(transition.step.rewards[row]),
                     bool(transition.step.terminals[row]),

@@ -1,137 +1,58 @@
 """A driver: lanes and a policy built from a recipe of plain values, ready to evaluate or to collect.
 
 The recipe crosses process borders; what it builds does not. Every executor runs drivers, so a shard of
-episodes is evaluated by the same code wherever it runs.
+episodes is evaluated by the same code wherever it runs, in the environment or in dreams of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from world_models.datasets.rollout_files import write_rollout
-from world_models.envs.actions import ActionAdapter
 from world_models.envs.env_kwargs import told
-from world_models.envs.envpool_env import EnvPoolLanes, envpool_installed
-from world_models.envs.gym_env import GymLanes
-from world_models.envs.lanes import Lanes
-from world_models.envs.mirrored import MirroredLanes, in_mirror
-from world_models.envs.registry import env_spec
-from world_models.errors import CheckpointError, ConfigError, WorkerError
+from world_models.envs.frames import ResizedLanes
+from world_models.envs.mirrored import in_mirror
+from world_models.errors import ConfigError, WorkerError
 from world_models.models.agent import Agent
 from world_models.models.controller import Controller
-from world_models.models.load import load_cell, load_controller, load_vae
+from world_models.models.dream import Dream, load_dream
 from world_models.rollout.collect import Recorder
+from world_models.rollout.consequences import Consequences, consequences
+from world_models.rollout.experience import Collected, Collector, noise_of_lane, noisy_outputs, seeds_of_lane
 from world_models.rollout.loop import Listener, Policy, drive
-from world_models.rollout.policies import AgentPolicy, NoisePolicy
+from world_models.rollout.policies import ControllerPolicy, NoisePolicy
 from world_models.rollout.population import around
-from world_models.rollout.road import Road, Stretch
+from world_models.rollout.recipe import (
+    BACKENDS,
+    POLICIES,
+    Recipe,
+    choose_backend,
+    make_agent,
+    make_controller,
+    make_dreams,
+    make_lanes,
+)
+from world_models.rollout.states import Dreamed, Perceived, StateLanes
+from world_models.search.algorithms.policy_gradient import Experience
 from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
 from world_models.utils.threads import one_torch_thread
 
-BACKENDS = ("auto", "redrawn", "envpool", "gymnasium")
-POLICIES = ("agent", "brownian", "uniform")
-
-
-def choose_backend(env_name: str, backend: str = "auto", env_kwargs: Mapping[str, object] | None = None) -> str:
-    """What "auto" means for an environment that is made with `env_kwargs`; a named backend stays.
-
-    "redrawn" (Gymnasium's physics, its frames drawn faster) where the registry has such a drawing, else
-    "envpool" where it is installed and has the environment, else "gymnasium".
-    """
-    if backend not in BACKENDS:
-        raise ConfigError(f"backend={backend!r} is unknown: it is one of {', '.join(BACKENDS)}.")
-    if backend != "auto":
-        return backend
-    spec = env_spec(env_name, env_kwargs)
-    if spec.redraw:
-        return "redrawn"
-    return "envpool" if spec.envpool and envpool_installed() else "gymnasium"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that a driver is built from.
-
-    `policy` "agent" needs `logdir` with V and M; its C is the candidates it is given, in the architecture
-    `hidden_layers`, `use_hidden`, `use_cell` and `bias` (see `Controller`), or the run's best (`trained`).
-    `draw=False` spares the pictures of a policy that does not look at them, where only the returns count (not
-    EnvPool's). `spread` has collecting agents driven by controllers about the run's best, see
-    `population.around`. `mirrored` has half of the episodes in the mirror, see `envs.mirrored`. `env_kwargs` are what
-    the environment is made with.
-    """
-
-    env_name: str
-    backend: str = "auto"
-    policy: str = "agent"
-    logdir: str | None = None
-    num_lanes: int = 16
-    threads: int = 1
-    device: str = "cpu"
-    time_limit: int = 1000
-    hopeless: int | None = None
-    sample_latents: bool = False
-    hidden_layers: tuple[int, ...] = ()
-    use_hidden: bool = True
-    use_cell: bool = False
-    bias: bool = True
-    trained: bool = False
-    draw: bool = True
-    spread: float = 0.0
-    mirrored: bool = False
-    env_kwargs: Mapping[str, object] = field(default_factory=dict)
-
-    def driver(self) -> Driver:
-        """What the recipe is for."""
-        return Driver(self)
-
-
-def make_lanes(recipe: Recipe) -> Lanes:
-    """The recipe's environments."""
-    backend = choose_backend(recipe.env_name, recipe.backend, recipe.env_kwargs)
-    lanes: Lanes
-    if backend == "envpool":
-        if recipe.env_kwargs:
-            raise ConfigError(
-                f"EnvPool makes {recipe.env_name} without arguments, and env_kwargs is {told(recipe.env_kwargs)}: use "
-                "--backend auto."
-            )
-        lanes = EnvPoolLanes(recipe.env_name, recipe.num_lanes, recipe.threads)
-    else:
-        redrawn = backend == "redrawn"
-        lanes = GymLanes(
-            recipe.env_name, recipe.num_lanes, draw=recipe.draw, redrawn=redrawn, env_kwargs=recipe.env_kwargs
-        )
-    return MirroredLanes(lanes) if recipe.mirrored else lanes
-
-
-def make_agent(recipe: Recipe, actions: ActionAdapter) -> Agent:
-    """V, M and C of the recipe's run for an environment's actions.
-
-    Raises:
-        CheckpointError: a stage is missing, or M was trained for another number of actions.
-    """
-    if recipe.logdir is None:
-        raise ConfigError("An agent needs the run's folder: give logdir.")
-    vae = load_vae(recipe.logdir, recipe.device)
-    cell = load_cell(recipe.logdir, recipe.device)
-    if cell.actions != actions.size:
-        raise CheckpointError(
-            f"M in {recipe.logdir} was trained with {cell.actions} actions, {recipe.env_name} has {actions.size}: "
-            "train M on data of this environment."
-        )
-    if recipe.trained:
-        controller, _ = load_controller(recipe.logdir, recipe.device)
-    else:
-        hidden = cell.hiddens if recipe.use_hidden else 0
-        more = {"use_cell": recipe.use_cell, "bias": recipe.bias}
-        controller = Controller(cell.latents, hidden, cell.actions, recipe.hidden_layers, **more).to(recipe.device)
-    return Agent(vae, cell, controller, actions.from_raw, sample_latents=recipe.sample_latents)
+__all__ = ["BACKENDS", "POLICIES", "Driver", "Recipe", "choose_backend", "make_agent", "make_lanes"]
 
 
 class Driver:
-    """Lanes and, for the policy "agent", an agent; both are made once and used for every shard."""
+    """Lanes and C's architecture; made once and used for every shard.
+
+    Attributes:
+        lanes: Of states; of frames for a policy that does not look.
+        agent: V, M and C, where the environment is driven by them.
+        controller: C's architecture, where there is one.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         if recipe.policy not in POLICIES:
@@ -139,18 +60,41 @@ class Driver:
         if recipe.policy == "agent" and not recipe.draw:
             raise ConfigError("draw=False would have the agent drive blind: it is for policies that do not look.")
         self.recipe = recipe
-        self.lanes = make_lanes(recipe)
-        self._road: Road | None = None
-        self._road_lanes: Lanes | None = None
-        self._road_recipe: Recipe | None = None
-        self.agent = make_agent(recipe, self.lanes.actions) if recipe.policy == "agent" else None
+        self.agent: Agent | None = None
+        self.controller: Controller | None = None
+        self.lanes = self._make_lanes(recipe, recipe.time_limit if recipe.sample_latents else 0)
+        self._dream: Dream | None = None
+        self._collector: tuple[Collector, list[torch.Generator]] | None = None
+        self._collecting: tuple[Recipe, StateLanes] | None = None
+
+    def _make_lanes(self, recipe: Recipe, horizon: int = 0) -> ResizedLanes | Perceived | Dreamed:
+        if recipe.world == "dream":
+            dreams = make_dreams(recipe)
+            dream = dreams.dream
+            self.controller = make_controller(recipe, dream.latents, dream.hiddens, dream.actions)
+            return dreams
+        frames = ResizedLanes(make_lanes(recipe))
+        if recipe.policy != "agent":
+            return frames
+        self.agent = self.agent or make_agent(recipe, frames.actions)
+        self.controller = self.agent.controller
+        return Perceived(frames, self.agent, horizon)
 
     def _policy(self, candidates: DoubleArray | None) -> Policy:
-        horizon = self.recipe.time_limit
-        if self.agent is not None:
-            return AgentPolicy(self.agent, candidates, horizon=horizon)
+        if self.recipe.policy == "agent":
+            return ControllerPolicy(*self.states(), candidates)
         drift = self.lanes.spec.drift_of(self.lanes.actions)
-        return NoisePolicy(self.lanes.actions, horizon, self.recipe.policy, drift)
+        return NoisePolicy(self.lanes.actions, self.recipe.time_limit, self.recipe.policy, drift)
+
+    def states(self) -> tuple[StateLanes, Controller]:
+        """The lanes, which are of states, and C that acts on them.
+
+        Raises:
+            ConfigError: a random policy drives, which sees frames.
+        """
+        if isinstance(self.lanes, ResizedLanes) or self.controller is None:
+            raise ConfigError("Only an agent has states: give the recipe the policy 'agent'.")
+        return self.lanes, self.controller
 
     def evaluate(
         self,
@@ -158,62 +102,84 @@ class Driver:
         candidates: DoubleArray | None = None,
         *,
         time_limit: int | None = None,
-        hopeless: int | None = None,
+        early_termination: int | None = None,
         listeners: Sequence[Listener] = (),
     ) -> list[EpisodeResult]:
-        """Drive episodes; `Episode.candidate` is a row of `candidates` (N, P)."""
-        with one_torch_thread():
-            return drive(
-                self.lanes,
-                self._policy(candidates),
-                episodes,
-                time_limit=time_limit or self.recipe.time_limit,
-                hopeless=hopeless,
-                listeners=listeners,
-            )
+        """Drive episodes, one result for each; `Episode.candidate` is a row of `candidates` (N, P), by default C alone.
 
-    def go(
+        Args:
+            episodes: Begun in this order.
+            candidates: Flat parameters.
+            time_limit, early_termination, listeners: See `rollout.loop.Loop`.
+        """
+        limits: Any = {"time_limit": time_limit or self.recipe.time_limit, "early_termination": early_termination}
+        with torch.inference_mode(), one_torch_thread():
+            return drive(self.lanes, self._policy(candidates), episodes, listeners=listeners, **limits)
+
+    def experience(
         self,
         parameters: DoubleArray,
-        spread: float,
+        action_noise: float,
         steps: int,
         *,
-        anew: Sequence[int] | None,
+        seeds: Sequence[int] | None,
         time_limit: int | None = None,
-        hopeless: int | None = None,
+        early_termination: int | None = None,
         mirrored: bool = False,
-    ) -> list[Stretch]:
-        """Drive on on the road without end (`rollout.road`), a list of one stretch, as an executor wants it.
+    ) -> list[Collected]:
+        """Experience for the policy gradient (`rollout.experience`), a list of one, as an executor wants it.
 
         Args:
             parameters: C's, flat (P,).
-            spread: Of the noise on its outputs.
+            action_noise: Standard deviation of the noise on its outputs.
             steps: Of each lane.
-            anew: Seeds of lanes to begin; None: the lanes that are there go on.
-            time_limit, hopeless: When an episode of lanes that begin is over.
+            seeds: Of lanes to begin; None: the lanes that are there go on.
+            time_limit, early_termination: When an episode of lanes that begin is over.
             mirrored: Half of the episodes of lanes that begin are in the mirror.
 
         Raises:
             WorkerError: there are no lanes to go on with; whoever had them died.
         """
-        if self.agent is None:
-            raise ConfigError("Only an agent goes on the road: give the recipe the policy 'agent'.")
-        if anew is not None:
-            wanted = replace(self.recipe, num_lanes=len(anew), mirrored=mirrored)
-            if self._road_lanes is None or self._road_recipe != wanted:
-                self._road_lanes, self._road_recipe = make_lanes(wanted), wanted
-            limit = time_limit or self.recipe.time_limit
-            self._road = Road(self._road_lanes, self.agent, anew, limit, hopeless)
-        if self._road is None:
+        if seeds is not None:
+            self._begin(seeds, time_limit or self.recipe.time_limit, early_termination, mirrored)
+        if self._collector is None:
             raise WorkerError(
                 "A worker died, and its lanes with it; start again, and the run goes on from its last generation."
             )
+        collector, noise = self._collector
+        _, controller = self.states()
         with one_torch_thread():
-            return [self._road.drive(parameters, spread, steps)]
+            act = noisy_outputs(collector.lanes, controller, parameters, noise, action_noise, steps)
+            found = collector.collect(act, steps)
+        return [found._replace(experience=Experience(*(x.cpu() for x in found.experience)))]
 
-    def collect(self, paths: Mapping[int, str], hopeless: int | None = None) -> list[EpisodeResult]:
+    def _begin(self, seeds: Sequence[int], time_limit: int, early: int | None, mirrored: bool) -> None:
+        _, controller = self.states()
+        wanted = replace(self.recipe, num_lanes=len(seeds), mirrored=mirrored)
+        if self._collecting is None or self._collecting[0] != wanted:
+            if self._collecting is not None:
+                self._collecting[1].close()
+            made = self._make_lanes(wanted)
+            assert not isinstance(made, ResizedLanes)
+            self._collecting = wanted, made
+        lanes = self._collecting[1]
+        endless = [seeds_of_lane(seed) for seed in seeds]
+        collector = Collector(lanes, endless, controller.inputs, time_limit, early, progress=True)
+        self._collector = collector, [noise_of_lane(seed) for seed in seeds]
+
+    def consequences(self, seed: int, count: int, parameters: DoubleArray) -> list[Consequences]:
+        """See `rollout.consequences`; a list of one, as an executor wants it."""
+        lanes, controller = self.states()
+        if self._dream is None:
+            of_lanes = lanes.dream if isinstance(lanes, Dreamed) else None
+            self._dream = of_lanes or load_dream(str(self.recipe.logdir), self.recipe.rules, device=self.recipe.device)
+        with one_torch_thread():
+            return [consequences(lanes, self._dream, controller, parameters, seed, count, self.recipe.time_limit)]
+
+    def collect(self, paths: Mapping[int, str], early_termination: int | None = None) -> list[EpisodeResult]:
         """Drive one episode a seed and write it to its path; a file is there whole or not at all."""
-
+        if self.recipe.world == "dream":
+            raise ConfigError("A dream has no frames to write to files: collect in the environment.")
         made_with = told(self.recipe.env_kwargs)
 
         def save(result: EpisodeResult, rollout: Rollout) -> None:
@@ -235,10 +201,10 @@ class Driver:
         if self.agent is not None and self.recipe.spread and self.recipe.logdir is not None:
             candidates = around(self.recipe.logdir, self.agent.controller, list(paths), self.recipe.spread)
         episodes = [Episode(0 if candidates is None else row, seed) for row, seed in enumerate(paths)]
-        return self.evaluate(episodes, candidates, hopeless=hopeless, listeners=[Recorder(save)])
+        return self.evaluate(episodes, candidates, early_termination=early_termination, listeners=[Recorder(save)])
 
     def close(self) -> None:
         """Let the environments go."""
         self.lanes.close()
-        if self._road_lanes is not None:
-            self._road_lanes.close()
+        if self._collecting is not None:
+            self._collecting[1].close()

@@ -1,4 +1,4 @@
-"""Who drives: uniform noise, correlated noise, an agent with one controller or a population of them.
+"""Who acts: uniform noise, correlated noise, one controller or a population of them.
 
 Every policy draws its noise from the episode's own seed, so that an episode is the same wherever it runs.
 """
@@ -6,7 +6,7 @@ Every policy draws its noise from the episode's own seed, so that an episode is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,9 @@ import torch
 
 from world_models.envs.actions import ActionAdapter
 from world_models.errors import ConfigError
-from world_models.models.agent import Agent
-from world_models.models.controller import Population, flatten_parameters
-from world_models.types import AgentState, Episode, FloatArray, IntArray, UInt8Array
+from world_models.models.controller import Controller, Population, flatten_parameters
+from world_models.rollout.states import StateLanes
+from world_models.types import Episode, FloatArray, IntArray
 from world_models.utils.seeding import derive_seed
 
 
@@ -84,7 +84,7 @@ class NoisePolicy:
         carry.time[lanes] = 0
         return carry
 
-    def act(self, carry: _Plan, lanes: IntArray, frames: UInt8Array) -> tuple[FloatArray, _Plan]:
+    def act(self, carry: _Plan, lanes: IntArray, observations: Any) -> tuple[FloatArray, _Plan]:
         """The next actions of the plans."""
         chosen = carry.actions[lanes, carry.time[lanes]]
         carry.time[lanes] += 1
@@ -105,77 +105,46 @@ def _walk(rng: np.random.Generator, steps: int, drift: npt.NDArray[np.float64]) 
     return walk
 
 
-class _AgentCarry(NamedTuple):
-    state: AgentState  # (L, R)
+class _Carry(NamedTuple):
     parameters: list[torch.Tensor]  # (L, ...) of the candidate that drives each lane
-    noise: torch.Tensor | None  # (L, T, Z)
-    time: torch.Tensor  # (L,)
+    lanes: IntArray | None  # of the last act, where nothing has begun since
+    own: list[torch.Tensor]  # (n, ...) of these: gathered once, not once a step
 
 
-class AgentPolicy:
-    """An agent at the wheel; lane by lane another candidate of a population, or all the agent's own C.
+class ControllerPolicy:
+    """C on lanes of states; lane by lane another candidate of a population, or all the given one.
 
     Args:
-        agent: V, M and the architecture of C.
-        candidates: Flat parameters (N, P); None for the agent's own controller alone.
-        horizon: Steps of the longest episode; needed where latents are sampled.
+        lanes: What is driven.
+        controller: C, for candidates of its architecture.
+        candidates: Flat parameters (N, P); None for the controller alone.
     """
 
-    def __init__(
-        self,
-        agent: Agent,
-        candidates: npt.ArrayLike | None = None,
-        *,
-        horizon: int = 1000,
-    ) -> None:
-        self.agent = agent
+    def __init__(self, lanes: StateLanes, controller: Controller, candidates: npt.ArrayLike | None = None) -> None:
+        self._lanes = lanes
         if candidates is None:
-            candidates = flatten_parameters(agent.controller.parameters())[None]
-        self.population = Population(agent.controller, candidates)
-        self.horizon = horizon
+            candidates = flatten_parameters(controller.parameters())[None]
+        self.population = Population(controller, candidates)
 
-    def start(self, num_lanes: int) -> _AgentCarry:
-        """States of zero and the first candidate everywhere."""
-        parameters = self.population.gather(torch.zeros(num_lanes, dtype=torch.long))
-        noise = torch.zeros(num_lanes, self.horizon, self._noise_size()) if self._noise_size() else None
-        return _AgentCarry(
-            self.agent.start(num_lanes),
-            [p.to(self.agent.device) for p in parameters],
-            noise,
-            torch.zeros(num_lanes, dtype=torch.long),
-        )
+    def start(self, num_lanes: int) -> _Carry:
+        """No candidate anywhere."""
+        parameters = self.population.template.parameters()
+        empty = [torch.zeros(num_lanes, *p.shape, device=self._lanes.device) for p in parameters]
+        return _Carry(empty, None, [])
 
-    def _noise_size(self) -> int:
-        return self.agent.cell.latents if self.agent.sample_latents else 0
-
-    def reset(self, carry: _AgentCarry, lanes: IntArray, episodes: Sequence[Episode]) -> _AgentCarry:
-        """Zero the lanes' states, put their candidates in, draw their noise."""
-        rows = torch.from_numpy(np.asarray(lanes))
-        fresh = self.agent.start(len(lanes))
-        carry.state.h[rows] = fresh.h
-        carry.state.c[rows] = fresh.c
+    def reset(self, carry: _Carry, lanes: IntArray, episodes: Sequence[Episode]) -> _Carry:
+        """Put the lanes' candidates in."""
+        rows = torch.from_numpy(lanes)
         gathered = self.population.gather(torch.tensor([episode.candidate for episode in episodes]))
         for mine, new in zip(carry.parameters, gathered, strict=True):
-            mine[rows] = new.to(self.agent.device)
-        if carry.noise is not None:
-            for row, episode in zip(lanes, episodes, strict=True):
-                generator = torch.Generator().manual_seed(derive_seed("latent noise", episode.seed))
-                carry.noise[row] = torch.randn(carry.noise.shape[1:], generator=generator)
-        carry.time[rows] = 0
-        return carry
+            mine[rows] = new.to(mine.device)
+        return carry._replace(lanes=None)
 
-    def act(self, carry: _AgentCarry, lanes: IntArray, frames: UInt8Array) -> tuple[FloatArray, _AgentCarry]:
-        """Actions of the lanes' own candidates; the carry's rows of these lanes are replaced."""
-        rows = torch.from_numpy(np.asarray(lanes))
-        everyone = len(lanes) == len(carry.time)
-        state = carry.state if everyone else AgentState(carry.state.h[rows], carry.state.c[rows])
-        parameters = carry.parameters if everyone else [p[rows] for p in carry.parameters]
-        noise = None if carry.noise is None else carry.noise[rows, carry.time[rows]]
-        action, after = self.agent.act(torch.from_numpy(frames), state, parameters, noise)
-        if everyone:
-            carry = carry._replace(state=after)
-        else:
-            carry.state.h[rows] = after.h
-            carry.state.c[rows] = after.c
-        carry.time[rows] += 1
-        return action.cpu().numpy(), carry
+    def act(self, carry: _Carry, lanes: IntArray, states: torch.Tensor) -> tuple[torch.Tensor, _Carry]:
+        """Actions (n, A) of the lanes' own candidates."""
+        if lanes is not carry.lanes:
+            everyone = len(lanes) == len(carry.parameters[0])
+            rows = torch.from_numpy(lanes)
+            own = carry.parameters if everyone else [p[rows] for p in carry.parameters]
+            carry = carry._replace(lanes=lanes, own=own)
+        return self._lanes.squashed(self._lanes.outputs(carry.own, states)), carry

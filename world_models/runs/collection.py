@@ -98,7 +98,7 @@ def generate_rollouts(
     check_environment(env_id, made_with, choose_backend(env_id, backend, made_with))
     executor = make_executor(recipe, num_workers)
     parts = shards(list(paths.items()), executor.workers, _SHARD)
-    jobs = [Job("collect", {"paths": dict(part), "hopeless": hopeless}) for part in parts]
+    jobs = [Job("collect", {"paths": dict(part), "early_termination": hopeless}) for part in parts]
     Path(data_dir).mkdir(parents=True, exist_ok=True)
     try:
         with Progress("collect", len(paths), "rollout", enabled=display) as progress:

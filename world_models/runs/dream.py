@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,17 @@ from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, W
 from world_models.datasets.dream_starts import load_starts, starts_path
 from world_models.envs.env_kwargs import named
 from world_models.envs.known.of_run import chosen_environment, environment_of_controller
-from world_models.envs.registry import env_spec
+from world_models.envs.registry import env_spec, environment_actions
 from world_models.errors import CheckpointError, ConfigError, DataError
-from world_models.executors.base import evaluate
-from world_models.executors.local import make_executor
 from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_controller, load_mdrnn
-from world_models.rollout.dream_driver import LANES, DreamRecipe, environment_actions
-from world_models.runs.evaluation import figures
+from world_models.rollout.recipe import DREAMS, dream_recipe
+from world_models.runs.evaluation import evaluate_recipe
 from world_models.search.dream_run import DreamRun
 from world_models.search.settings import ControllerSettings
 from world_models.training.fit.latents import latent_source, read_or_make, write_starts
 from world_models.training.train_controller import ControllerResult, evolve
-from world_models.types import Episode, EpisodeResult
-from world_models.utils.precision import arithmetic
-from world_models.utils.progress import Progress
 from world_models.utils.run_dir import best_path, load_checkpoint, log_path
-from world_models.utils.threads import cpu_count
-from world_models.utils.versions import versions
 
 
 def train_in_dream(config: WMControllerConfig, rules: DreamRules, pessimism: float = 0.0) -> ControllerResult:
@@ -49,7 +41,7 @@ def train_in_dream(config: WMControllerConfig, rules: DreamRules, pessimism: flo
         DataError: the file of starts is missing.
         ConfigError: a setting cannot work.
     """
-    config = WMControllerConfig({**config.to_dict(), "num_lanes": config.extra.get("num_lanes", LANES)})
+    config = WMControllerConfig({**config.to_dict(), "num_lanes": config.extra.get("num_lanes", DREAMS)})
     check_pessimism(pessimism)
     load_starts(starts_path(config.logdir))  # refused before anything is started
     settings = ControllerSettings.from_config(config)
@@ -88,15 +80,10 @@ def evaluate_dream(
     env_kwargs: Mapping[str, Any] | str | None = None,
     time_limit: int | None = None,
     workers: int | None = None,
-    num_lanes: int = LANES,
+    num_lanes: int = DREAMS,
     display: bool = True,
 ) -> dict[str, Any]:
     """The virtual score: mean, standard deviation and every return of the run's C in dreams of named seeds."""
-    for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ConfigError(f"{name}={value!r} cannot work: give a whole number of at least {least}.")
-    episodes, num_lanes = budgets.at_most("episodes", episodes), budgets.at_most("num_lanes", num_lanes)
-    started = time.monotonic()
     _, facts = load_controller(logdir)
     if facts.get("env_name"):
         name, made_with = environment_of_controller(logdir, facts, env_name, env_kwargs)
@@ -109,38 +96,13 @@ def evaluate_dream(
             f"M in {logdir} was trained with {mine} actions, {named(spec.env_id, made_with)} has {actions}: name the "
             "environment that M is of (--env, --env_kwargs)."
         )
-    limit = budgets.at_most("time_limit", time_limit or spec.max_steps)
-    lanes = min(num_lanes, -(-episodes // (workers or cpu_count())))
-    recipe = DreamRecipe(spec.env_id, str(logdir), rules, lanes, time_limit=limit, trained=True, env_kwargs=made_with)
-    executor = make_executor(recipe, workers or cpu_count())
-    try:
-        with Progress("dream", episodes, "episode", enabled=display) as progress:
-            results = evaluate(
-                executor,
-                [Episode(0, seed + i) for i in range(episodes)],
-                time_limit=limit,
-                shard_size=num_lanes,
-                progressed=lambda done: progress.update(len(done)),
-            )
-    finally:
-        executor.close()
-    return {"env": spec.env_id, "backend": "dream", "episodes": episodes, **_score(results, limit)} | {
-        "temperature": rules.temperature,
-        "deterministic": rules.deterministic,
-        "seconds": round(time.monotonic() - started, 1),
-        "arithmetic": arithmetic(recipe.device),
-        "versions": versions(),
-        **budgets.facts(),
-    }
-
-
-def _score(results: list[EpisodeResult], time_limit: int) -> dict[str, Any]:
-    return {
-        **figures(results),
-        "ended": sum(result.ended_by == "terminal" for result in results),
-        "clamped": sum(result.clamped for result in results),
-        "time_limit": time_limit,
-    }
+    limit, num_lanes = (
+        budgets.at_most("time_limit", time_limit or spec.max_steps),
+        budgets.at_most("num_lanes", num_lanes),
+    )
+    more: Any = {"time_limit": limit, "trained": True, "env_kwargs": made_with}
+    recipe = dream_recipe(spec.env_id, str(logdir), rules, num_lanes, **more)
+    return evaluate_recipe(recipe, episodes, seed, workers, display, "dream")
 
 
 def environment_of(

@@ -19,7 +19,7 @@ from world_models.errors import CheckpointError, ConfigError
 from world_models.executors.base import evaluate
 from world_models.executors.local import make_executor
 from world_models.models.load import load_controller
-from world_models.rollout.driver import Recipe, choose_backend
+from world_models.rollout.recipe import Recipe, choose_backend
 from world_models.types import Episode, EpisodeResult
 from world_models.utils.precision import arithmetic
 from world_models.utils.progress import Progress
@@ -82,23 +82,23 @@ def evaluate_recipe(
     display: bool = True,
     title: str = "evaluate",
 ) -> dict[str, Any]:
-    """Mean, standard deviation and every return over seeds seed .. seed + episodes - 1, to the end of each."""
+    """Mean, standard deviation and every return over seeds seed .. seed + episodes - 1, to the end of each.
+
+    In the environment, or in dreams of it: there also how many ended, and how many entries of latents were clamped.
+    """
     if episodes < 1:
         raise ConfigError(f"episodes={episodes!r} cannot work: give a whole number of at least 1.")
     if seed < 0:
         raise ConfigError(f"seed={seed!r} cannot work: give a whole number of at least 0.")
-    episodes = budgets.at_most("episodes", episodes)
+    episodes, workers = budgets.at_most("episodes", episodes), workers or cpu_count()
     started = time.monotonic()
-    backend = choose_backend(recipe.env_name, recipe.backend, recipe.env_kwargs)
-    _check_actions(recipe, check_environment(recipe.env_name, recipe.env_kwargs, backend).action_size)
-    # Gymnasium's frames take so long that V and M gain nothing by larger batches; small shards show progress.
-    lanes, shard_size = (4, 4) if backend == "gymnasium" else (16, 32)
-    executor = make_executor(replace(recipe, num_lanes=lanes), workers or cpu_count())
+    recipe, shard_size = _ready(recipe, episodes, workers)
+    executor = make_executor(recipe, workers)
     try:
         with Progress(title, episodes, "episode", enabled=display) as progress:
             done: list[float] = []
 
-            def told(results: list[EpisodeResult]) -> None:
+            def note(results: list[EpisodeResult]) -> None:
                 done.extend(result.episode_return for result in results)
                 progress.update(len(results), mean=round(float(np.mean(done)), 1), best=round(max(done), 1))
 
@@ -107,22 +107,43 @@ def evaluate_recipe(
                 [Episode(0, seed + i) for i in range(episodes)],
                 time_limit=recipe.time_limit,
                 shard_size=shard_size,
-                progressed=told,
+                progressed=note,
             )
     finally:
         executor.close()
     return {
         "env": recipe.env_name,
         **({"env_kwargs": dict(recipe.env_kwargs)} if recipe.env_kwargs else {}),
-        "backend": backend,
+        "backend": recipe.backend,
         "policy": recipe.policy,
         "episodes": episodes,
         **figures(results),
+        **(_of_dreams(recipe, results) if recipe.world == "dream" else {}),
         "time_limit": recipe.time_limit,
         "seconds": round(time.monotonic() - started, 1),
         "arithmetic": arithmetic(recipe.device),
         "versions": versions(),
         **budgets.facts(),
+    }
+
+
+def _ready(recipe: Recipe, episodes: int, workers: int) -> tuple[Recipe, int]:
+    """The recipe with its backend and lanes, and the episodes of a worker's job; what cannot work is refused."""
+    if recipe.world == "dream":
+        return replace(recipe, num_lanes=min(recipe.num_lanes, -(-episodes // workers))), recipe.num_lanes
+    backend = choose_backend(recipe.env_name, recipe.backend, recipe.env_kwargs)
+    _check_actions(recipe, check_environment(recipe.env_name, recipe.env_kwargs, backend).action_size)
+    # Gymnasium's frames take so long that V and M gain nothing by larger batches; small shards show progress.
+    lanes, shard_size = (4, 4) if backend == "gymnasium" else (16, 32)
+    return replace(recipe, backend=backend, num_lanes=lanes), shard_size
+
+
+def _of_dreams(recipe: Recipe, results: Sequence[EpisodeResult]) -> dict[str, Any]:
+    return {
+        "ended": sum(result.ended_by == "terminal" for result in results),
+        "clamped": sum(result.clamped for result in results),
+        "temperature": recipe.rules.temperature,
+        "deterministic": recipe.rules.deterministic,
     }
 
 

@@ -15,8 +15,7 @@ from world_models.envs.registry import canonical_id, env_spec
 from world_models.errors import CheckpointError
 from world_models.models.controller import flatten_parameters, load_parameters
 from world_models.models.dream_rules import DreamRules
-from world_models.rollout.dream_driver import DreamRecipe
-from world_models.rollout.driver import Recipe, choose_backend
+from world_models.rollout.recipe import Recipe, choose_backend, dream_recipe
 from world_models.search.algorithms.spaces import PlainSpace, Space, space_from_state_dict
 from world_models.search.budget import Budget
 from world_models.search.settings import ControllerSettings
@@ -79,39 +78,29 @@ class EvolutionBasis:
                 "its data are of (env_name, env_kwargs)."
             )
 
-    def _make_recipe(self) -> Recipe | DreamRecipe:
+    def _make_recipe(self) -> Recipe:
         backend = choose_backend(self.env_id, self.settings.backend, self.settings.env_kwargs)
         self._check_environment(backend)
+        s = self.settings
         return Recipe(
-            env_name=self.env_id,
-            backend=backend,
-            logdir=str(self.config.logdir),
-            num_lanes=self.settings.num_lanes,
-            time_limit=self.config.time_limit,
-            device=self.settings.device,
-            sample_latents=self.settings.sample_latents,
-            hidden_layers=self.settings.hidden_layers,
-            use_hidden=self.settings.use_hidden,
-            use_cell=self.settings.use_cell,
-            bias=self.settings.bias,
-            env_kwargs=self.settings.env_kwargs,
+            self.env_id, backend, num_lanes=s.num_lanes, sample_latents=s.sample_latents, **self._shared_recipe()
         )
 
-    def _dream_recipe(self, rules: DreamRules, lanes: int) -> DreamRecipe:
+    def _dream_recipe(self, rules: DreamRules, lanes: int) -> Recipe:
+        return dream_recipe(self.env_id, rules=rules, num_lanes=lanes, **self._shared_recipe())
+
+    def _shared_recipe(self) -> dict[str, Any]:
         s = self.settings
-        return DreamRecipe(
-            env_name=self.env_id,
-            logdir=str(self.config.logdir),
-            rules=rules,
-            num_lanes=lanes,
-            device=s.device,
-            time_limit=self.config.time_limit,
-            hidden_layers=s.hidden_layers,
-            use_hidden=s.use_hidden,
-            use_cell=s.use_cell,
-            bias=s.bias,
-            env_kwargs=s.env_kwargs,
-        )
+        return {
+            "logdir": str(self.config.logdir),
+            "device": s.device,
+            "time_limit": self.config.time_limit,
+            "hidden_layers": s.hidden_layers,
+            "use_hidden": s.use_hidden,
+            "use_cell": s.use_cell,
+            "bias": s.bias,
+            "env_kwargs": s.env_kwargs,
+        }
 
     def _make_space(self) -> Space:
         parameters = len(flatten_parameters(self.template.parameters()))
@@ -125,7 +114,6 @@ class EvolutionBasis:
 
     def _states(self) -> npt.NDArray[np.float32]:
         """What C may see (n, D), for the space to be whitened with."""
-        assert isinstance(self.recipe, Recipe)
         seeds = [self._seed("whitening", i) for i in range(self.settings.whitening_episodes)]
         return states_of_noise(self.recipe, seeds, self.settings.use_hidden)
 

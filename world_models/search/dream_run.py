@@ -17,10 +17,10 @@ from world_models.errors import CheckpointError
 from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_cell
 from world_models.models.mdrnn import MDRNNCell
-from world_models.rollout.dream_ascent import ascend
-from world_models.rollout.dream_driver import DreamRecipe
+from world_models.rollout.driver import Driver, Recipe
 from world_models.search.action_effects import with_foreseen
 from world_models.search.algorithms.spaces import WhitenedSpace
+from world_models.search.ascent import ascend
 from world_models.search.run import EvolutionRun
 from world_models.search.settings import ControllerSettings
 from world_models.types import DoubleArray, Episode, EpisodeResult
@@ -51,7 +51,7 @@ class DreamRun(EvolutionRun):
         self.shard_size = settings.num_lanes
         super().__init__(config, settings)
 
-    def _make_recipe(self) -> DreamRecipe:
+    def _make_recipe(self) -> Recipe:
         return self._dream_recipe(self.rules, self.settings.num_lanes)
 
     def _states(self) -> npt.NDArray[np.float32]:
@@ -82,15 +82,14 @@ class DreamRun(EvolutionRun):
         return both[int(after > before)], {"before_gradient": before, "after_gradient": after}
 
     def _higher(self, best: DoubleArray, number: int, steps: int) -> DoubleArray:
-        assert isinstance(self.recipe, DreamRecipe)
         with Progress("C's gradient", steps, "step", enabled=self.config.display) as progress:
 
             def progressed(done: int, reward: float, ends: float) -> None:
-                told = {"reward": round(reward, 3), "ends_a_thousand": round(1000 * ends, 2)}
-                progress.update(done - progress.done, **told)
+                shown = {"reward": round(reward, 3), "ends_a_thousand": round(1000 * ends, 2)}
+                progress.update(done - progress.done, **shown)
 
             seed = self._seed("ascent", number)
-            higher, dreamed = ascend(self.recipe.driver(), seed, steps, best, progressed=progressed)
+            higher, dreamed = ascend(Driver(self.recipe), seed, steps, best, progressed=progressed)
             progress.update(dreamed - progress.done)
         self.state.totals["env_steps"] += dreamed
         return higher
@@ -125,9 +124,9 @@ class DreamRun(EvolutionRun):
         return lowered
 
     def _drive(
-        self, episodes: list[Episode], parameters: DoubleArray, horizon: int, hopeless: int | None
+        self, episodes: list[Episode], parameters: DoubleArray, horizon: int, early_termination: int | None
     ) -> list[EpisodeResult]:
-        results = super()._drive(episodes, parameters, horizon, hopeless)
+        results = super()._drive(episodes, parameters, horizon, early_termination)
         totals = self.state.totals
         totals["clamped"] = totals.get("clamped", 0) + sum(r.clamped for r in results)
         return results

@@ -1,4 +1,4 @@
-"""A phase of stage C that follows the gradient of what C earns on the road, with the face of a search."""
+"""A phase of stage C that follows the gradient of what C earns as it drives, with the face of a search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from world_models import budgets
-from world_models.rollout.road import Stretch
+from world_models.rollout.experience import Collected
 from world_models.search.algorithms.phases import Phase
 from world_models.search.algorithms.policy_gradient import GradientRules, PolicyGradient, Scale
 from world_models.search.algorithms.saved import check_settings
@@ -33,7 +33,7 @@ _RULES = GradientRules(
     critic_first=6,
     largest=30.0,
 )
-_TOLD = 2  # of `Road`: numbers of progress
+_PROGRESS_SIZE = 2  # of `Collector`
 
 
 class GradientSearch:
@@ -60,7 +60,7 @@ class GradientSearch:
             torch.from_numpy(space.spread_of_entries),
             torch.ones(space.action_size, dtype=torch.float64),
         )
-        self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules, _TOLD)
+        self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules, _PROGRESS_SIZE)
 
     @property
     def mirrored(self) -> bool:
@@ -82,10 +82,10 @@ class GradientSearch:
         """C as it is now, a point of the space."""
         return self._space.to_point(self._learner.parameters)
 
-    def learn(self, lived: Stretch, done: float) -> None:
-        """One update by what was lived with C as it is; `done` is the share of the phase that is behind it."""
-        rewards = lived.experience.rewards - self._phase.lost * lived.given_up
-        self._learner.learn(lived.experience._replace(rewards=rewards), done)
+    def learn(self, found: Collected, done: float) -> None:
+        """One update by experience of C as it is; `done` is the share of the phase that is behind it."""
+        rewards = found.experience.rewards - self._phase.lost * found.early_terminated
+        self._learner.learn(found.experience._replace(rewards=rewards), done)
 
     @property
     def _settings(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One run of evolution: candidates driven, told, re-evaluated."""
+"""One run of evolution: candidates driven, ranked, re-evaluated."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
-from world_models.executors.base import evaluate, go
+from world_models.executors.base import evaluate, experience
 from world_models.executors.local import make_executor
 from world_models.models.dream_rules import DreamRules
 from world_models.report.episode import film
-from world_models.rollout.dream_driver import LANES
-from world_models.rollout.driver import Recipe
 from world_models.rollout.population import neighbours
+from world_models.rollout.recipe import DREAMS
 from world_models.search.action_effects import with_foreseen
 from world_models.search.algorithms.phases import GRADIENT
 from world_models.search.algorithms.spaces import WhitenedSpace
@@ -65,10 +64,10 @@ class EvolutionRun(EvolutionBasis):
                 record = self._generation()
                 self.tracker.scalars(self.state.generation, record)
                 progress.expect(self.budget.expected_generations(self.state.spent))
-                told = {"mean": round(record["mean"], 1), "steps": record["env_steps"]}
+                shown = {"mean": round(record["mean"], 1), "steps": record["env_steps"]}
                 if math.isfinite(self.state.best_return):  # a first phase may leave that to the next
-                    told["best"] = round(self.state.best_return, 1)
-                progress.update(1, **told)
+                    shown["best"] = round(self.state.best_return, 1)
+                progress.update(1, **shown)
         self.budget.say_over(self.state.best_return >= self.config.target_return)
 
     def _over(self) -> bool:
@@ -108,14 +107,14 @@ class EvolutionRun(EvolutionBasis):
         """From the best point, in a new space where the phase wants one; what the log says of it."""
         now, s = self.state, self.settings
         number = now.phase + 1
-        told: dict[str, Any] = {}
+        facts: dict[str, Any] = {}
         if s.phases[number - 1].components or s.phases[number - 1].search == GRADIENT:
-            best, told = self._ascended(now.space.to_parameters(now.best_point), number)
+            best, facts = self._ascended(now.space.to_parameters(now.best_point), number)
             start = now.origin if s.phases[number - 1].anew else best
             now.space = self._space_about(start, number)
             now.best_point = now.space.to_point(best) if start is now.origin else np.zeros(now.space.size)
         now.begin_phase(number, now.best_point, now.generation)
-        return told
+        return facts
 
     def _ascended(self, best: DoubleArray, number: int) -> tuple[DoubleArray, dict[str, Any]]:
         """Where a phase begins: at the best controller (P,), or up the gradient from it where the run has one."""
@@ -131,7 +130,7 @@ class EvolutionRun(EvolutionBasis):
 
     def _asked(self, space: WhitenedSpace, best: DoubleArray, number: int, asked: int) -> WhitenedSpace:
         """The space with the directions that M foresees to matter; what is dreamed for it counts as no step."""
-        dreamers = make_executor(self._dream_recipe(DreamRules(), LANES), self.config.max_workers)
+        dreamers = make_executor(self._dream_recipe(DreamRules(), DREAMS), self.config.max_workers)
         try:
             return with_foreseen(space, dreamers, best, asked, partial(self._seed, "foreseen", number))[0]
         finally:
@@ -139,7 +138,6 @@ class EvolutionRun(EvolutionBasis):
 
     def _states_about(self, best: DoubleArray, number: int) -> npt.NDArray[np.float32]:
         """What the best controller's neighbours see as they drive (n, D)."""
-        assert isinstance(self.recipe, Recipe)
         now = self.state
         seeds = [self._seed("whitening", number, i) for i in range(self.settings.whitening_episodes)]
         drivers = neighbours(now.space, best, seeds, now.search.sigma)
@@ -148,7 +146,7 @@ class EvolutionRun(EvolutionBasis):
         return states
 
     def _evolve(self) -> tuple[DoubleArray, dict[str, Any]]:
-        """One generation of candidates, driven and told; the best of them and what the log says of it."""
+        """One generation of candidates, driven and ranked; the best of them and what the log says of it."""
         now, generation, search = self.state, self.state.generation, self.state.search
         if isinstance(search, GradientSearch):
             return self._learn(search)
@@ -184,15 +182,18 @@ class EvolutionRun(EvolutionBasis):
         """One generation of C's own driving, and what it learns of it."""
         now, generation, returns = self.state, self.state.generation, list[float]()
         seeds: list[int] | None = [self._seed("lane", generation, lane) for lane in range(search.pop_size)]
-        limit, hopeless = self.config.time_limit, self.settings.hopeless or None
+        limits: dict[str, Any] = {
+            "time_limit": self.config.time_limit,
+            "early_termination": self.settings.hopeless or None,
+        }
         for _ in range(search.updates):
             parameters = now.space.to_parameters(search.mean)
-            limits = {"time_limit": limit, "hopeless": hopeless, "mirrored": search.mirrored}
-            lived = go(self.executor, parameters, search.sigma, search.steps, seeds, **limits)
+            noisy = parameters, search.sigma, search.steps
+            found = experience(self.executor, *noisy, seeds, mirrored=search.mirrored, **limits)
             seeds = None  # the lanes that are there go on
-            search.learn(lived, now.share_of_phase)
-            returns += lived.returns
-            now.totals["episodes"] += len(lived.returns)
+            search.learn(found, now.share_of_phase)
+            returns += found.returns
+            now.totals["episodes"] += len(found.returns)
             now.totals["env_steps"] += search.steps * search.pop_size
         now.means.add(search.mean)
         return search.mean, {
@@ -201,7 +202,7 @@ class EvolutionRun(EvolutionBasis):
             "mean": float(np.mean(returns)) if returns else math.nan,
             "std": float(np.std(returns)) if returns else math.nan,
             "sigma": search.sigma,
-            "horizon": limit,
+            "horizon": self.config.time_limit,
             "samples": 1,
             "f": None,
         }
@@ -222,11 +223,10 @@ class EvolutionRun(EvolutionBasis):
         return mean
 
     def _drive(
-        self, episodes: list[Episode], parameters: DoubleArray, horizon: int, hopeless: int | None
+        self, episodes: list[Episode], parameters: DoubleArray, horizon: int, early_termination: int | None
     ) -> list[EpisodeResult]:
-        results = evaluate(
-            self.executor, episodes, parameters, time_limit=horizon, hopeless=hopeless, shard_size=self.shard_size
-        )
+        limits: Any = {"time_limit": horizon, "early_termination": early_termination}
+        results = evaluate(self.executor, episodes, parameters, shard_size=self.shard_size, **limits)
         self.state.count(results)
         return results
 
@@ -239,7 +239,7 @@ class EvolutionRun(EvolutionBasis):
         points = np.stack([now.search.mean, leader, now.means.average])
         returns = self._returns_of(now.space.to_parameters(points), "re-evaluation", self.settings.eval_episodes)
         self._keep_best(points, returns)
-        return self._told(returns)
+        return self._summary(returns)
 
     def _choose(self, leader: DoubleArray) -> dict[str, Any]:
         """The same three and the best so far, on more tracks, which none has driven: the best of these is kept.
@@ -252,7 +252,7 @@ class EvolutionRun(EvolutionBasis):
         returns = self._returns_of(parameters, "choice", count, now.phase)
         now.best_return = -np.inf
         self._keep_best(points, returns)
-        return self._told(returns) | {"eval_best": float(returns[3].mean())}
+        return self._summary(returns) | {"eval_best": float(returns[3].mean())}
 
     def _returns_of(self, parameters: DoubleArray, purpose: str, count: int, *parts: int) -> DoubleArray:
         """Returns (K, count) of K controllers (K, P), to the end of each episode."""
@@ -275,7 +275,7 @@ class EvolutionRun(EvolutionBasis):
     def _write_best(self, parameters: DoubleArray) -> None:
         run_dir.save_checkpoint(self.best_path, self._facts(parameters) | {"return_mean": self.state.best_return})
 
-    def _told(self, returns: DoubleArray) -> dict[str, Any]:
+    def _summary(self, returns: DoubleArray) -> dict[str, Any]:
         mean, leader, average = (float(each.mean()) for each in returns[:3])
         return {
             "eval_mean": mean,
@@ -288,7 +288,7 @@ class EvolutionRun(EvolutionBasis):
     def _film(self, mean: DoubleArray, seed: int) -> None:
         """Every `film_every` re-evaluations, the distribution's mean on the first track, for the trackers."""
         every = self.settings.film_every * self.settings.eval_every
-        if every and self.state.generation % every == 0 and isinstance(self.recipe, Recipe):
+        if every and self.state.generation % every == 0 and self.recipe.world == "environment":
             episode = film(self.recipe, seed, mean, time_limit=self.config.time_limit)
             self.tracker.film("driving", self.state.generation, episode.rollout.observations[::4])
 

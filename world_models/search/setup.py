@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from world_models.configs.wm_config import WMControllerConfig
+from world_models.envs.registry import environment_actions
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.controller import Controller
 from world_models.models.load import load_cell, load_vae
-from world_models.rollout.dream_driver import environment_actions
 from world_models.search.algorithms.spaces import PlainSpace, Space, WhitenedSpace
 from world_models.search.refit import agent_rollouts, driving_states, refitted
 from world_models.search.settings import ControllerSettings

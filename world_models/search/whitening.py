@@ -15,7 +15,7 @@ from world_models.rollout.driver import Driver, Recipe, make_agent
 from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
 
 STEPS = 300  # of an episode: by then correlated noise has left the road
-_HOPELESS = 60
+_EARLY_TERMINATION = 60
 
 
 def states_of(agent: Agent, rollout: Rollout) -> npt.NDArray[np.float32]:
@@ -57,8 +57,8 @@ def _driven(
         def keep(result: EpisodeResult, rollout: Rollout) -> None:
             found[result.episode.seed] = states_of(agent, rollout)
 
-        hopeless = _HOPELESS if driver.lanes.spec.hopeless else None
-        results = driver.evaluate(episodes, candidates, hopeless=hopeless, listeners=[Recorder(keep)])
+        early = _EARLY_TERMINATION if driver.lanes.spec.early_termination else None
+        results = driver.evaluate(episodes, candidates, early_termination=early, listeners=[Recorder(keep)])
     finally:
         driver.close()
     states = np.concatenate([found[episode.seed] for episode in episodes])

@@ -119,7 +119,7 @@ def _driver(logdir: str | Path, env_name: str, action_size: int, time_limit: int
         device=str(resolve_device(str(device))),
         time_limit=time_limit,
     )
-    driver = recipe.driver()
+    driver = Driver(recipe)
     if driver.lanes.actions.size != action_size:
         driver.close()
         raise ConfigError(

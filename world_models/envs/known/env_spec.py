@@ -17,8 +17,8 @@ class EnvSpec:
 
     `rows` is how many pixel rows of a native frame are kept (None: all); `squash` names how C's outputs
     become actions; `drift` is what the correlated-noise policy's walk returns to, one number an action
-    in half ranges about the action's middle; `hopeless` is after how many steps without a positive
-    reward an episode may be given up while learning (None: never); `envpool` says that EnvPool has it;
+    in half ranges about the action's middle; `early_termination` is after how many steps without a
+    positive reward an episode may be ended while learning (None: never); `envpool` says that EnvPool has it;
     `stop_drawing` makes an environment give black frames, everything else unchanged (None: it draws only
     when asked to, or cannot be stopped); `redraw` makes it draw nearly the same frames much faster; `mirror`
     has the places of the actions that change their signs where left is right, if the world is alike both ways.
@@ -30,7 +30,7 @@ class EnvSpec:
     rows: int | None = None
     squash: tuple[str, ...] | None = None
     drift: tuple[float, ...] | None = None
-    hopeless: int | None = None
+    early_termination: int | None = None
     envpool: bool = False
     stop_drawing: Callable[[gymnasium.Env[Any, Any]], None] | None = None
     redraw: Callable[[gymnasium.Env[Any, Any]], None] | None = None

@@ -57,7 +57,7 @@ def drive(lanes: GymLanes, env_kwargs: dict[str, Any], seed: int, actions: list[
     for action in actions:
         with told_as_a_sentence(name, "step"):
             step = lanes.step(_LANE, action)
-        told.frames.append(step.frames[0].copy())
+        told.frames.append(step.observations[0].copy())
         told.rewards.append(checked_reward(name, float(step.rewards[0]), len(told.rewards) + 1))
         if step.terminals[0] or step.truncated[0]:
             told.ended = "terminal" if step.terminals[0] else "truncated"

@@ -11,22 +11,23 @@ from tests.dreams import best_reward, hand_made, save_dream
 from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, LATENTS
 from world_models.models.dream_rules import DreamRules
-from world_models.rollout.dream_ascent import ascend
-from world_models.rollout.dream_driver import DreamDriver, DreamRecipe
+from world_models.rollout.driver import Driver
+from world_models.rollout.recipe import dream_recipe
 from world_models.search.algorithms.policy_gradient import GradientRules
+from world_models.search.ascent import ascend
 from world_models.types import DoubleArray, Episode
 
 GOALS = (0.5, -1.0)
 TIME_LIMIT, LANES = 8, 32
 
 
-def driver(folder: Path, mdrnn=None, **changes) -> DreamDriver:
+def driver(folder: Path, mdrnn=None, **changes) -> Driver:
     logdir = str(save_dream(folder, mdrnn))
     rules = DreamRules(precision="fp32")
-    return DreamDriver(DreamRecipe(STEER, logdir, rules, num_lanes=LANES, **{"time_limit": TIME_LIMIT, **changes}))
+    return Driver(dream_recipe(STEER, logdir, rules, num_lanes=LANES, **{"time_limit": TIME_LIMIT, **changes}))
 
 
-def worth(dream: DreamDriver, flat: DoubleArray) -> float:
+def worth(dream: Driver, flat: DoubleArray) -> float:
     results = dream.evaluate([Episode(0, seed) for seed in range(40)], flat[None])
     return float(np.mean([r.episode_return for r in results]))
 
@@ -65,7 +66,7 @@ def test_the_same_seed_gives_the_same_c(tmp_path: Path, use_cell: bool, bias: bo
 def test_a_dream_that_is_cut_goes_on_with_another(tmp_path: Path):
     lanes_begun: list[int] = []
     dream = driver(tmp_path, time_limit=3)
-    reset = dream.dream.reset
-    dream.dream.reset = lambda lanes, seeds: (lanes_begun.append(len(lanes)), reset(lanes, seeds))[1]  # type: ignore[method-assign]
+    reset = dream.lanes.reset
+    dream.lanes.reset = lambda lanes, seeds: (lanes_begun.append(len(lanes)), reset(lanes, seeds))[1]
     ascend(dream, 0, 1, np.zeros(size()), GradientRules(steps=4))
     assert lanes_begun[0] == LANES and sum(lanes_begun) == LANES * (1 + 400 // 3)

@@ -13,10 +13,11 @@ from tests.dreams import save_dream
 from tests.small_envs import PICK, STEER
 from tests.small_runs import HIDDENS, LATENTS, save_controller
 from world_models.errors import CheckpointError
-from world_models.models.controller import Controller, Population, load_parameters
+from world_models.models.controller import Controller, Population, controller_outputs, load_parameters
 from world_models.models.dream import load_dream
 from world_models.models.dream_rules import DreamRules
-from world_models.rollout.dream_driver import DreamDriver, DreamRecipe, controller_outputs
+from world_models.rollout.driver import Driver, Recipe
+from world_models.rollout.recipe import dream_recipe
 from world_models.types import Episode
 
 RULES = DreamRules(precision="fp32", terminal="sampled")
@@ -28,8 +29,8 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_dream(tmp_path_factory.mktemp("run"), terminal_trained=True, terminal_weight=30.0)
 
 
-def recipe(logdir: Path, **changes) -> DreamRecipe:
-    return replace(DreamRecipe(STEER, str(logdir), RULES, num_lanes=7, time_limit=30), **changes)
+def recipe(logdir: Path, **changes) -> Recipe:
+    return replace(dream_recipe(STEER, str(logdir), RULES, num_lanes=7, time_limit=30), **changes)
 
 
 def candidates(count: int = 5, width: int = LATENTS + HIDDENS + 1) -> np.ndarray:
@@ -44,7 +45,7 @@ def dreamed_alone(logdir: Path, parameters: np.ndarray, seed: int) -> tuple[floa
     dream = load_dream(logdir, RULES)
     controller = Controller(LATENTS, HIDDENS, 2)
     load_parameters(parameters, controller)
-    adapter = DreamDriver(recipe(logdir)).actions
+    adapter = Driver(recipe(logdir)).lanes.actions
     dream.begin([seed])
     total = 0.0
     for steps in range(1, 31):
@@ -58,7 +59,7 @@ def dreamed_alone(logdir: Path, parameters: np.ndarray, seed: int) -> tuple[floa
 
 
 def test_every_candidate_dreams_what_it_would_alone(logdir: Path):
-    results = DreamDriver(recipe(logdir)).evaluate(EPISODES, candidates())
+    results = Driver(recipe(logdir)).evaluate(EPISODES, candidates())
     assert [result.episode for result in results] == EPISODES
     assert {result.ended_by for result in results} == {"terminal", "time_limit"}, "the test needs both"
     for result in results[::4]:
@@ -69,28 +70,28 @@ def test_every_candidate_dreams_what_it_would_alone(logdir: Path):
 
 @pytest.mark.parametrize("lanes", [1, 3, 200])
 def test_neither_order_nor_lanes_change_a_dream(logdir: Path, lanes: int):
-    results = DreamDriver(recipe(logdir)).evaluate(EPISODES, candidates())
-    driver = DreamDriver(recipe(logdir, num_lanes=lanes))
+    results = Driver(recipe(logdir)).evaluate(EPISODES, candidates())
+    driver = Driver(recipe(logdir, num_lanes=lanes))
     assert driver.evaluate(EPISODES[::-1], candidates())[::-1] == results
     assert driver.evaluate(EPISODES[3:5], candidates()) == results[3:5], "a driver is used again"
 
 
 def test_lanes_that_have_ended_are_let_go_block_by_block(logdir: Path):
     episodes = [Episode(0, seed) for seed in range(300)]
-    driver = DreamDriver(recipe(logdir, num_lanes=300))
+    driver = Driver(recipe(logdir, num_lanes=300))
     widths = []
-    step = driver.dream.step
-    driver.dream.step = lambda actions: widths.append(driver.dream.num_lanes) or step(actions)
+    step = driver.lanes.dream.step
+    driver.lanes.dream.step = lambda actions: widths.append(driver.lanes.dream.num_lanes) or step(actions)
     results = driver.evaluate(episodes, candidates())
     assert widths[0] == 300 and min(widths) <= 256
-    few = DreamDriver(recipe(logdir, num_lanes=20)).evaluate(episodes, candidates())
+    few = Driver(recipe(logdir, num_lanes=20)).evaluate(episodes, candidates())
     assert results == few
 
 
-def test_hopeless_dreams_are_given_up(logdir: Path):
+def test_dreams_without_reward_are_terminated_early(logdir: Path):
     never = DreamRules(precision="fp32", terminal="never")
-    result = DreamDriver(recipe(logdir, rules=never)).evaluate([Episode(0, 1)], candidates(), hopeless=4)[0]
-    full = DreamDriver(recipe(logdir, rules=never)).evaluate([Episode(0, 1)], candidates())[0]
+    result = Driver(recipe(logdir, rules=never)).evaluate([Episode(0, 1)], candidates(), early_termination=4)[0]
+    full = Driver(recipe(logdir, rules=never)).evaluate([Episode(0, 1)], candidates())[0]
     assert full.ended_by == "time_limit" and full.steps == 30
     assert result.ended_by == "hopeless" and 4 <= result.steps < 30
     assert result.last_reward < 0 and result.expected_return(30) < result.episode_return
@@ -117,7 +118,7 @@ def test_outputs_are_each_candidates_own(settings: dict):
 def test_the_runs_own_controller_dreams_where_no_candidates_are_given(logdir: Path, tmp_path: Path):
     save_dream(tmp_path)
     controller = save_controller(tmp_path)
-    trained = DreamDriver(recipe(tmp_path, rules=DreamRules(precision="fp32"), trained=True))
+    trained = Driver(recipe(tmp_path, rules=DreamRules(precision="fp32"), trained=True))
     flat = torch.cat([p.detach().flatten() for p in controller.parameters()]).double().numpy()
     given = trained.evaluate([Episode(0, 3)], flat[None])
     assert trained.evaluate([Episode(0, 3)]) == given
@@ -125,8 +126,8 @@ def test_the_runs_own_controller_dreams_where_no_candidates_are_given(logdir: Pa
 
 def test_what_does_not_fit_is_named(logdir: Path, tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"was trained with 2 actions, .*Pick-v0 has 3"):
-        DreamDriver(recipe(logdir, env_name=PICK))
+        Driver(recipe(logdir, env_name=PICK))
     save_dream(tmp_path)
     save_controller(tmp_path, hidden_size=HIDDENS + 1)
     with pytest.raises(CheckpointError, match="7 hidden units"):
-        DreamDriver(recipe(tmp_path, rules=DreamRules(), trained=True))
+        Driver(recipe(tmp_path, rules=DreamRules(), trained=True))

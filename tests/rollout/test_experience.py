@@ -1,4 +1,4 @@
-"""The road without end: what C did and earned, noise of a lane's own, lanes anywhere alike."""
+"""Experience for the policy gradient: what C did and earned, noise of a lane's own, lanes anywhere alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from world_models.errors import ConfigError, WorkerError
 from world_models.models.controller import flatten_parameters
 from world_models.models.load import load_controller
 from world_models.rollout.driver import Driver, Recipe
-from world_models.rollout.road import side_by_side
+from world_models.rollout.experience import joined
 from world_models.types import Episode
 from world_models.utils.seeding import derive_seed
 
@@ -39,10 +39,10 @@ def own_outputs(run: Path, states: torch.Tensor) -> torch.Tensor:
         return load_controller(run)[0](states)
 
 
-def test_without_noise_a_lane_drives_its_tracks_as_the_agent_does(run: Path):
+def test_without_noise_a_lane_drives_its_episodes_as_the_agent_does(run: Path):
     mine, steps = driver(run), 25
-    (lived,) = mine.go(parameters(run), 0.0, steps, anew=SEEDS, time_limit=LIMIT)
-    states, outputs, rewards, ended, cut, progress = lived.experience
+    (found,) = mine.experience(parameters(run), 0.0, steps, seeds=SEEDS, time_limit=LIMIT)
+    states, outputs, rewards, ended, cut, progress = found.experience
     assert states.shape == (steps + 1, len(SEEDS), LATENTS + HIDDENS) and outputs.shape == (steps, len(SEEDS), 2)
     torch.testing.assert_close(outputs, own_outputs(run, states[:-1]), atol=1e-5, rtol=1e-5)
     returns, reasons = [], set()
@@ -62,18 +62,18 @@ def test_without_noise_a_lane_drives_its_tracks_as_the_agent_does(run: Path):
             first = end + 1
     # The critic knows the time limit: for it an episode that meets the limit is over like any other.
     assert len(returns) >= 2 * len(SEEDS) and not cut.any() and reasons == {"terminal", "time_limit"}
-    assert sorted(lived.returns) == pytest.approx(sorted(returns), abs=1e-5)
+    assert sorted(found.returns) == pytest.approx(sorted(returns), abs=1e-5)
 
 
 def test_lanes_of_two_processes_are_as_those_of_one_and_go_on_where_they_were(run: Path):
     whole, half, other = driver(run), driver(run), driver(run)
     alone, shared = [], []
-    for anew in (SEEDS, None, None):
-        alone += whole.go(parameters(run), 0.5, 4, anew=anew, time_limit=LIMIT)
-        parts = (None, None) if anew is None else (SEEDS[:1], SEEDS[1:])
+    for seeds in (SEEDS, None, None):
+        alone += whole.experience(parameters(run), 0.5, 4, seeds=seeds, time_limit=LIMIT)
+        parts = (None, None) if seeds is None else (SEEDS[:1], SEEDS[1:])
         pairs = zip((half, other), parts, strict=True)
-        both = [mine.go(parameters(run), 0.5, 4, anew=part, time_limit=LIMIT)[0] for mine, part in pairs]
-        shared.append(side_by_side(both))
+        both = [mine.experience(parameters(run), 0.5, 4, seeds=part, time_limit=LIMIT)[0] for mine, part in pairs]
+        shared.append(joined(both))
     for one, same in zip(alone, shared, strict=True):
         for mine, theirs in zip(one.experience, same.experience, strict=True):
             assert torch.equal(mine, theirs)
@@ -82,29 +82,29 @@ def test_lanes_of_two_processes_are_as_those_of_one_and_go_on_where_they_were(ru
 
 
 def test_noise_is_on_the_outputs_and_a_lanes_own(run: Path):
-    (lived,) = driver(run).go(parameters(run), 0.5, 40, anew=SEEDS, time_limit=LIMIT)
-    noise = lived.experience.outputs - own_outputs(run, lived.experience.states[:-1])
+    (found,) = driver(run).experience(parameters(run), 0.5, 40, seeds=SEEDS, time_limit=LIMIT)
+    noise = found.experience.outputs - own_outputs(run, found.experience.states[:-1])
     assert 0.4 < float(noise.std()) < 0.6
     assert abs(float(np.corrcoef(noise[:, 0].ravel(), noise[:, 1].ravel())[0, 1])) < 0.5
 
 
-def test_an_idle_lane_is_given_up_as_lost(run: Path):
-    (lived,) = driver(run).go(parameters(run), 5.0, 12, anew=SEEDS, time_limit=100, hopeless=2)
-    given_up = 0
+def test_an_idle_lane_is_terminated_early(run: Path):
+    (found,) = driver(run).experience(parameters(run), 5.0, 12, seeds=SEEDS, time_limit=100, early_termination=2)
+    early = 0
     for lane in range(len(SEEDS)):
         idle = 0
         for t in range(12):
-            idle = 0 if lived.experience.rewards[t, lane] > 0 else idle + 1
+            idle = 0 if found.experience.rewards[t, lane] > 0 else idle + 1
             if idle >= 2:
-                given_up += 1
-                assert lived.experience.ended[t, lane]
-            if lived.experience.ended[t, lane]:
+                early += 1
+                assert found.experience.ended[t, lane]
+            if found.experience.ended[t, lane]:
                 idle = 0
-    assert given_up
+    assert early
 
 
 def test_who_lost_its_lanes_or_has_no_agent_says_so(run: Path):
     with pytest.raises(WorkerError, match="its lanes with it; start again"):
-        driver(run).go(parameters(run), 0.1, 3, anew=None)
-    with pytest.raises(ConfigError, match="Only an agent"):
-        Driver(Recipe(STEER, policy="uniform", num_lanes=1, time_limit=3)).go(np.zeros(3), 0.1, 3, anew=[1])
+        driver(run).experience(parameters(run), 0.1, 3, seeds=None)
+    with pytest.raises(ConfigError, match="Only an agent has states"):
+        Driver(Recipe(STEER, policy="uniform", num_lanes=1, time_limit=3)).experience(np.zeros(3), 0.1, 3, seeds=[1])
