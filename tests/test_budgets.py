@@ -67,7 +67,9 @@ def test_with_it_each_stage_is_small_whether_it_was_asked_for_anything_or_not() 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_keeps_its_phases_one_generation_each(name: str) -> None:
     for number in range(1, 2 + len(PRESETS[name].rounds)):
-        extra = {key: value for key, value in PRESETS[name].of_round(number).ctrl.items() if key != "carry"}
+        extra = {
+            key: value for key, value in PRESETS[name].of_round(number).ctrl.items() if key != "from_previous_round"
+        }
         config = WMControllerConfig(extra=extra)
         settings = ControllerSettings.from_config(config)
         assert len(settings.phases) == len(extra.get("phases", ()))

@@ -94,8 +94,10 @@ def test_a_dream_that_cannot_be_is_refused_before_anything_is_written(tmp_path, 
 @pytest.fixture
 def _keeping(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = PRESETS["tiny"]
-    ctrl = {"components": 3, "sigma": 0.1, "first_bias": ()}
-    later = Preset({"policy": "agent", "num_rollouts": 10}, vae={"keep": True}, rnn={"carry": True}, ctrl=ctrl)
+    ctrl = {"components": 3, "sigma": 0.1, "initial_bias": ()}
+    later = Preset(
+        {"policy": "agent", "num_rollouts": 10}, vae={"frozen": True}, rnn={"from_previous_round": True}, ctrl=ctrl
+    )
     monkeypatch.setitem(PRESETS, "tiny", replace(tiny, rounds=(later,)))
 
 

@@ -42,7 +42,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     inline_executors(monkeypatch)
     for name in ("evaluation", "dream"):
         monkeypatch.setattr(f"world_models.runs.{name}.cpu_count", lambda: 1)
-    rules = GradientRules(steps=8, discount=0.5, noise=0.2, rate=5e-3, batch=256)
+    rules = GradientRules(rollout_steps=8, gamma=0.5, action_noise=0.2, learning_rate=5e-3, minibatch=256)
     monkeypatch.setattr("world_models.rollout.dream_ascent.GradientRules", lambda: rules)
 
 

@@ -20,7 +20,7 @@ from world_models.envs.env_kwargs import parse_env_kwargs
 from world_models.envs.registry import env_spec, make_gym
 from world_models.errors import CheckpointError, ConfigError
 from world_models.models.dream import load_dream
-from world_models.models.dream_rules import DreamRules
+from world_models.models.dream_rules import DreamRules, Reward, Starts, Terminal
 from world_models.models.load import load_vae
 from world_models.types import FRAME_SHAPE, UInt8Array
 from world_models.utils.device import resolve_device
@@ -65,10 +65,10 @@ class DreamEnv(gymnasium.Env[Observation, Any]):
         *,
         temperature: float = 1.0,
         deterministic: bool = False,
-        terminal: str = "auto",
+        terminal: Terminal = "auto",
         threshold: float = 0.5,
-        starts: str = "both",
-        reward: str = "predicted",
+        starts: Starts = "both",
+        reward: Reward = "predicted",
         reward_limit: float = 0.0,
         max_steps: int | None = None,
         observation: str = "state",

@@ -44,13 +44,13 @@ def ascend(
             a dream.
     """
     rules = rules or GradientRules()
-    rules = replace(rules, steps=budgets.at_most("update_steps", rules.steps))
+    rules = replace(rules, rollout_steps=budgets.at_most("update_steps", rules.rollout_steps))
     lanes = _Lanes(driver, seed)
     bias = driver.controller.bias
     scale = Scale.of(parameters, lanes.states(parameters), driver.dream.actions, bias)
     learner = PolicyGradient(parameters, scale, bias, derive_seed("policy gradient", seed), rules)
     while lanes.dreamed < steps:
-        experience = lanes.drive(learner, rules.steps)
+        experience = lanes.drive(learner, rules.rollout_steps)
         learner.learn(experience, lanes.dreamed / steps)
         if progressed is not None:
             ends = float(experience.ended.float().mean())

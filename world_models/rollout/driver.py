@@ -12,6 +12,7 @@ from pathlib import Path
 
 from world_models.datasets.rollout_files import write_rollout
 from world_models.envs.actions import ActionAdapter
+from world_models.envs.choices import BACKENDS, POLICIES
 from world_models.envs.env_kwargs import told
 from world_models.envs.envpool_env import EnvPoolLanes, envpool_installed
 from world_models.envs.gym_env import GymLanes
@@ -29,9 +30,6 @@ from world_models.rollout.population import around
 from world_models.rollout.road import Road, Stretch
 from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
 from world_models.utils.threads import one_torch_thread
-
-BACKENDS = ("auto", "redrawn", "envpool", "gymnasium")
-POLICIES = ("agent", "brownian", "uniform")
 
 
 def choose_backend(env_name: str, backend: str = "auto", env_kwargs: Mapping[str, object] | None = None) -> str:
