@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from world_models.errors import CheckpointError, ConfigError
-from world_models.typed import About, Fraction, Number, Positive, check
+from world_models.typed import About, Fraction, Needs, Number, Positive, check
 
 Terminal = Literal["auto", "threshold", "sampled", "never"]
 Starts = Literal["both", "first", "warm"]
@@ -26,7 +26,9 @@ class DreamRules:
     """
 
     temperature: Annotated[
-        Positive, About("divides the mixture's log weights and multiplies its variances; 1 is M as trained")
+        Positive,
+        Needs("a finite number above 0 (deterministic is the limit of 0)"),
+        About("divides the mixture's log weights and multiplies its variances; 1 is M as trained"),
     ] = 1.0
     deterministic: Annotated[bool, About("the limit of temperature 0: the likeliest component's mean")] = False
     terminal: Annotated[
