@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     train.set_defaults(work=_train)
     score = commands.add_parser("evaluate", help="C's virtual score: its returns in dreams of named seeds")
     flags = _common_flags(score)
-    flags.add("score", "--episodes", type=int, default=100, metavar="N", help="how many", unit="dreams")
+    flags.add("score", "--episodes", type=int, default=100, metavar="N", help="how many are dreamed", unit="dreams")
     flags.add("score", "--seed", type=int, default=EVALUATION_SEED, metavar="N", help="of the first; others follow")
     flags.add(
         "score", "--json", action="store_true", default=False,
@@ -49,7 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "score", "--temperatures", type=float, nargs="+", default=TEMPERATURES, metavar="T", help="one a row",
         usually=" ".join(f"{t:g}" for t in TEMPERATURES),
     )  # fmt: skip
-    flags.add("score", "--episodes", type=int, default=100, metavar="N", help="of each score", unit="episodes")
+    flags.add("score", "--episodes", type=int, default=100, metavar="N", help="how many give a score", unit="episodes")
     flags.add("score", "--score_seed", type=int, default=EVALUATION_SEED, metavar="N", help="of their first")
     rows.set_defaults(work=_table)
 
@@ -62,14 +62,14 @@ def _common_flags(parser: argparse.ArgumentParser, rules: Sequence[str] = _RULES
     flags.add_env_kwargs("M's data's")
     flags.add_fields(DreamRules, rules, "dream")
     flags.add(
-        "dream", "--max_steps", type=int, metavar="N", help="of a dream", unit="steps", usually="the environment's"
+        "dream", "--max_steps", type=int, metavar="N", help="longest dream", unit="steps", usually="the environment's"
     )
     flags.add(
-        "machine", "--workers", type=int, metavar="N", help="that dream; a GPU has one", unit="processes",
+        "machine", "--workers", type=int, metavar="N", help="how many dream; a GPU has one", unit="processes",
         usually="one a core",
     )  # fmt: skip
     flags.add(
-        "machine", "--lanes", type=int, default=256, metavar="N", help="at once in a worker; a GPU wants more",
+        "machine", "--lanes", type=int, default=256, metavar="N", help="how many at once in a worker; a GPU wants more",
         unit="dreams",
     )  # fmt: skip
     return flags
@@ -82,7 +82,9 @@ def _train_flags(
     flags.add("run", "--preset", metavar="NAME", default="default", help=f"C's settings: {', '.join(PRESETS)}")
     flags.add("run", "--seed", type=int, default=0, metavar="N", help="of the search and its dreams")
     flags.add("run", "--noreload", action="store_true", default=False, help="start anew, whatever C lies there")
-    flags.add("C", "--generations", type=int, default=200, metavar="N", help="to have had in all", unit="generations")
+    flags.add(
+        "C", "--generations", type=int, default=200, metavar="N", help="how many to have had in all", unit="generations"
+    )
     flags.add("C", "--pop_size", type=int, default=64, metavar="N", help="population size", unit="candidates")
     flags.add("C", "--samples", type=int, default=16, metavar="N", help="evaluations of a candidate", unit="dreams")
     flags.add(

@@ -13,14 +13,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
     flags = Flags(parser)
     flags.add("run", "--logdir", required=True, metavar="DIR", help="the run's folder")
-    flags.add("episodes", "--episodes", type=int, default=16, metavar="N", help="how many", unit="episodes")
+    flags.add("episodes", "--episodes", type=int, default=16, metavar="N", help="how many are driven", unit="episodes")
     flags.add("episodes", "--seed", type=int, default=EVALUATION_SEED, metavar="N", help="of the first; others follow")
     flags.add(
-        "episodes", "--time_limit", type=int, metavar="N", help="of an episode at most", unit="steps",
+        "episodes", "--time_limit", type=int, metavar="N", help="longest episode", unit="steps",
         usually="the environment's, else 1000",
     )  # fmt: skip
     add_environment(flags)
-    flags.add("output", "--workers", type=int, metavar="N", help="that drive", unit="processes", usually="one a core")
+    flags.add(
+        "output", "--workers", type=int, metavar="N", help="how many drive", unit="processes", usually="one a core"
+    )
     flags.add(
         "output", "--json", action="store_true", default=False,
         help="one line of JSON with every return, seeds and versions",

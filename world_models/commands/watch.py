@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "episodes", "--seed", type=int, default=EVALUATION_SEED, metavar="N", help="of the first; the others follow"
     )
     flags.add(
-        "episodes", "--time_limit", type=int, metavar="N", help="of an episode at most", unit="steps",
+        "episodes", "--time_limit", type=int, metavar="N", help="longest episode", unit="steps",
         usually="the environment's, else 1000",
     )  # fmt: skip
     flags.add("dream", "--temperature", type=float, default=1.0, metavar="T", help="above 0; more is less certain")

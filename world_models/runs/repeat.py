@@ -79,13 +79,9 @@ def earlier_run(path: str | Path) -> Earlier:
         settings["ctrl_target"] = float("inf")
     given = {name: value for name, value in renamed(parts["repeat"]["given"], known).items() if name in known}
     try:
-        return Earlier(given, _preset(parts["repeat"]["preset"]), settings)
+        return Earlier(given, Preset.from_tables(parts["repeat"]["preset"]), settings)
     except (TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{file}: repeat.preset is not understood ({error}).") from error
-
-
-def _preset(tables: dict[str, Any]) -> Preset:
-    return Preset(**{**tables, "rounds": tuple(_preset(each) for each in tables["rounds"])})
 
 
 def _made_by() -> dict[str, Any]:

@@ -41,10 +41,10 @@ class RunSettings:
     preset: Annotated[Text, Flag(f"named settings: {', '.join(PRESETS)}", metavar="NAME")] = "default"
     rounds: Annotated[
         Annotated[int, Ge(1), Le(1000)],
-        Flag("of driving, adding the rollouts and training all again", "rounds", usually="the preset's, else 1"),
+        Flag("times to drive, add the rollouts and train all again", "rounds", usually="the preset's, else 1"),
     ] = 1
-    seed: Annotated[Whole, Flag("of everything")] = 0
-    device: Annotated[Text, Flag("auto, cpu, cuda, cuda:1, ...", metavar="NAME")] = "auto"
+    seed: Annotated[Whole, Flag("seed of everything")] = 0
+    device: Annotated[Text, Flag("where to compute: auto, cpu, cuda, cuda:1, ...", metavar="NAME")] = "auto"
     data_dir: Annotated[Text, Flag("folder of rollouts", metavar="DIR", usually="./data/<env>")] = ""
     logdir: Annotated[Text, Flag("folder of checkpoints and logs", metavar="DIR", usually="./results/<env>")] = ""
     noreload: Annotated[bool, Flag("start anew, whatever lies in logdir")] = False
@@ -56,47 +56,51 @@ class RunSettings:
     )
     backend: Annotated[Backend, Flag("simulator for collecting and evolution", "", "environment")] = "auto"
 
-    num_rollouts: Annotated[Annotated[int, Ge(1), Le(1_000_000)], Flag("in data_dir", "rollouts", "data")] = 1000
-    rollout_len: Annotated[
-        Steps, Flag("of a rollout at most", "steps", "data", usually="the environment's, else 1000")
+    num_rollouts: Annotated[
+        Annotated[int, Ge(1), Le(1_000_000)], Flag("how many data_dir shall have", "rollouts", "data")
     ] = 1000
+    rollout_len: Annotated[Steps, Flag("longest rollout", "steps", "data", usually="the environment's, else 1000")] = (
+        1000
+    )
     policy: Annotated[Policy, Flag("who drives; brownian is correlated noise", "", "data")] = "brownian"
     spread: Annotated[
-        Number, Flag("of --policy agent: controllers about the best one", "steps of its search", "data")
+        Number, Flag("of --policy agent: how far its controllers are from the best one", "steps of its search", "data")
     ] = 0.0
-    num_workers: Annotated[Count, Flag("that collect", "processes", "data")] = 8
+    num_workers: Annotated[Count, Flag("how many collect", "processes", "data")] = 8
     num_test_files: Annotated[
-        Whole | None, Flag("held out", "rollout files", "data", usually="600, or a tenth of fewer")
+        Whole | None, Flag("held-out part", "rollout files", "data", usually="600, or a tenth of fewer")
     ] = None
 
-    latent_size: Annotated[Count, Flag("of z", "numbers", "V (vae)")] = 32
-    vae_epochs: Annotated[Count, Flag("of training", "epochs", "V (vae)")] = 10
-    vae_batch_size: Annotated[Count, Flag("of a batch", "frames", "V (vae)")] = 32
+    latent_size: Annotated[Count, Flag("size of z", "numbers", "V (vae)")] = 32
+    vae_epochs: Annotated[Count, Flag("how long V is trained", "epochs", "V (vae)")] = 10
+    vae_batch_size: Annotated[Count, Flag("batch size", "frames", "V (vae)")] = 32
     vae_lr: Annotated[Rate, Flag("learning rate", "", "V (vae)")] = 1e-3
     nosamples: Annotated[bool, Flag("no sample sheets", "", "V (vae)")] = False
 
-    rnn_hidden: Annotated[Count, Flag("of h", "numbers", "M (rnn)")] = 256
-    gmm_components: Annotated[Count, Flag("of the mixture", "gaussians", "M (rnn)")] = 5
-    action_size: Annotated[Count | None, Flag("of an action", "numbers", "M (rnn)", usually="the environment's")] = None
-    seq_len: Annotated[Count, Flag("of a sequence", "steps", "M (rnn)")] = 32
-    rnn_epochs: Annotated[Count, Flag("of training", "epochs", "M (rnn)")] = 30
-    rnn_batch_size: Annotated[Count, Flag("of a batch", "sequences", "M (rnn)")] = 16
+    rnn_hidden: Annotated[Count, Flag("size of h", "numbers", "M (rnn)")] = 256
+    gmm_components: Annotated[Count, Flag("size of the mixture", "gaussians", "M (rnn)")] = 5
+    action_size: Annotated[
+        Count | None, Flag("size of an action", "numbers", "M (rnn)", usually="the environment's")
+    ] = None
+    seq_len: Annotated[Count, Flag("length of a sequence", "steps", "M (rnn)")] = 32
+    rnn_epochs: Annotated[Count, Flag("how long M is trained", "epochs", "M (rnn)")] = 30
+    rnn_batch_size: Annotated[Count, Flag("batch size", "sequences", "M (rnn)")] = 16
     rnn_lr: Annotated[Rate, Flag("learning rate", "", "M (rnn)")] = 1e-3
     precompute_latents: Annotated[bool, Flag("encode all frames once before training", "", "M (rnn)")] = True
     amp: Annotated[bool, Flag("bf16 mixed precision", "", "M (rnn)")] = False
 
     ctrl_pop_size: Annotated[Annotated[int, Ge(2)], Flag("population size", "candidates", "C (ctrl)")] = 10
     ctrl_samples: Annotated[Count, Flag("evaluations of a candidate", "episodes", "C (ctrl)")] = 4
-    ctrl_workers: Annotated[Count, Flag("at most", "processes", "C (ctrl)")] = 32
+    ctrl_workers: Annotated[Count, Flag("how many drive candidates, at most", "processes", "C (ctrl)")] = 32
     ctrl_target: Annotated[Target, Flag("return at which evolution stops", "reward", "C (ctrl)")] = 950.0
     ctrl_time_limit: Annotated[
-        Steps, Flag("of an episode at most", "steps", "C (ctrl)", usually="the environment's, else 1000")
+        Steps, Flag("longest episode", "steps", "C (ctrl)", usually="the environment's, else 1000")
     ] = 1000
     ctrl_generations: Annotated[
         Count | None, Flag("after which evolution stops", "generations", "C (ctrl)", usually="the preset's, else none")
     ] = None
 
-    episodes: Annotated[Count, Flag("of the final score", "episodes", "score")] = 16
+    episodes: Annotated[Count, Flag("how many give the final score", "episodes", "score")] = 16
 
     tensorboard: Annotated[bool, Flag("figures and sample frames for TensorBoard", "", "logs")] = True
     wandb: Annotated[bool, Flag("log to Weights & Biases as well (needs the extra wandb)", "", "logs")] = False
