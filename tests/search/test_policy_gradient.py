@@ -184,7 +184,7 @@ def first_value(told: int, discount: float = 0.9, last: float | None = None, don
     rewards[-1] = 10.0
     for _ in range(120):
         learner.learn(still(learner, rewards, told), done)
-    return learner.values(learner.known(still(learner, rewards, told))).detach()[:-1, 0]
+    return learner.values(learner.critic_inputs(still(learner, rewards, told))).detach()[:-1, 0]
 
 
 def test_a_critic_that_is_told_the_progress_knows_how_far_the_reward_is():

@@ -33,7 +33,7 @@ _RULES = GradientRules(
     critic_warmup=6,
     advantage_clip=30.0,
 )
-_TOLD = 2  # of `Road`: numbers of progress
+_PROGRESS_SIZE = 2  # of `Road`
 
 
 class GradientSearch:
@@ -66,7 +66,7 @@ class GradientSearch:
             torch.from_numpy(space.spread_of_entries),
             torch.ones(space.action_size, dtype=torch.float64),
         )
-        self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules, _TOLD)
+        self._learner = PolicyGradient(space.offset, scale, space.bias, seed, rules, _PROGRESS_SIZE)
 
     @property
     def mirrored(self) -> bool:

@@ -65,22 +65,22 @@ class Scale(NamedTuple):
 def advantages(
     experience: Experience, values: torch.Tensor, gamma: float, gae_lambda: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(T, L) each: by how much what followed a step was better than expected, and what the critic should have said.
+    """Generalized advantages and the returns that the critic is to learn, (T, L) each.
 
     Args:
         experience: Its rewards count (1 - gamma) times, so that values are discounted means of a step's reward.
-        values: (T + 1, L), what the critic says. Where an episode was cut nobody saw what would have come: the
-            critic's word on the state before stands for it.
+        values: (T + 1, L), the critic's. Where an episode was cut nobody saw what would have come: the value of the
+            state before stands for it.
         gamma, gae_lambda: See `GradientRules`.
     """
     ended, cut = experience.ended.to(values), experience.cut.to(values)
-    ahead = torch.where(experience.cut, values[:-1], values[1:] * (1 - ended))
-    surprise = (1 - gamma) * experience.rewards + gamma * ahead - values[:-1]
-    passed_on = gamma * gae_lambda * (1 - ended) * (1 - cut)
-    found, total = torch.zeros_like(surprise), torch.zeros_like(surprise[0])
-    for t in reversed(range(len(surprise))):
-        total = surprise[t] + passed_on[t] * total
-        found[t] = total
+    next_values = torch.where(experience.cut, values[:-1], values[1:] * (1 - ended))
+    deltas = (1 - gamma) * experience.rewards + gamma * next_values - values[:-1]
+    discounts = gamma * gae_lambda * (1 - ended) * (1 - cut)
+    found, advantage = torch.zeros_like(deltas), torch.zeros_like(deltas[0])
+    for t in reversed(range(len(deltas))):
+        advantage = deltas[t] + discounts[t] * advantage
+        found[t] = advantage
     return found, found + values[:-1]
 
 
@@ -97,7 +97,7 @@ class PolicyGradient:
         bias: Whether C has one.
         seed: Of the noise, the critic's weights and the batches.
         rules: See there.
-        told: K, how many numbers of progress the critic is told.
+        progress_size: K, how many numbers of progress the critic sees besides.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class PolicyGradient:
         bias: bool,
         seed: int,
         rules: GradientRules | None = None,
-        told: int = 0,
+        progress_size: int = 0,
     ) -> None:
         self.rules, self._bias, self._exact = rules or GradientRules(), bias, Scale(*(x.double() for x in scale))
         self._generator = torch.Generator().manual_seed(seed)
@@ -118,7 +118,7 @@ class PolicyGradient:
         shift = flat[actions * size :] if bias else weight.new_zeros(actions)
         self._weight = nn.Parameter((weight * spread / unit[:, None]).float())
         self._shift = nn.Parameter(((shift + weight @ center) / unit).float(), requires_grad=bias)
-        self._critic = self._make_critic(size + told).to(spread.device)
+        self._critic = self._make_critic(size + progress_size).to(spread.device)
         self._own = [self._weight, self._shift] if bias else [self._weight]
         self._optimizer = torch.optim.Adam(
             [
@@ -127,7 +127,7 @@ class PolicyGradient:
             ]
         )
         self.updates, self._done, self._average = 0, 0.0, [p.detach().clone() for p in self._own]
-        self._reach = torch.full((told,), _LEAST_SPREAD, device=spread.device)
+        self._reach = torch.full((progress_size,), _LEAST_SPREAD, device=spread.device)
         self._scale = Scale(*(x.float() for x in self._exact))
 
     def _make_critic(self, size: int) -> nn.Sequential:
@@ -169,14 +169,14 @@ class PolicyGradient:
     def _scaled(self, states: torch.Tensor) -> torch.Tensor:
         return (states - self._scale.center) / self._scale.spread
 
-    def known(self, experience: Experience) -> torch.Tensor:
-        """What the critic is told: its states and progress, scaled, (T + 1, L, D + K)."""
+    def critic_inputs(self, experience: Experience) -> torch.Tensor:
+        """What the critic sees: states and progress, scaled, (T + 1, L, D + K)."""
         return torch.cat([self._scaled(experience.states), _REACH * experience.progress / self._reach], -1)
 
-    def values(self, known: torch.Tensor) -> torch.Tensor:
-        """What the critic says of what it is told (..., D + K): (...)."""
-        said: torch.Tensor = self._critic(known)
-        return said[..., 0]
+    def values(self, critic_inputs: torch.Tensor) -> torch.Tensor:
+        """The critic's values of what it sees (..., D + K): (...)."""
+        values: torch.Tensor = self._critic(critic_inputs)
+        return values[..., 0]
 
     def _means(self, scaled: torch.Tensor) -> torch.Tensor:
         return scaled @ self._weight.T + self._shift  # in units
@@ -208,23 +208,23 @@ class PolicyGradient:
 
     def _improve(self, experience: Experience) -> None:
         rules = self.rules
-        known = self.known(experience)
-        seen = known[:-1, :, : experience.states.shape[-1]].flatten(0, 1)
+        inputs = self.critic_inputs(experience)
+        states = inputs[:-1, :, : experience.states.shape[-1]].flatten(0, 1)
         with torch.no_grad():
-            values = self.values(known)
-            better, wanted = (x.reshape(-1) for x in advantages(experience, values, self._gamma, rules.gae_lambda))
-            better = ((better - better.mean()) / (better.std() + 1e-8)).clamp(
-                -rules.advantage_clip, rules.advantage_clip
-            )
+            values = self.values(inputs)
+            found = advantages(experience, values, self._gamma, rules.gae_lambda)
+            advantage, returns = (x.reshape(-1) for x in found)
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+            advantage = advantage.clamp(-rules.advantage_clip, rules.advantage_clip)
             outputs = (experience.outputs / self._scale.unit).flatten(0, 1)
-            known = known[:-1].flatten(0, 1)
-            before = self._log_odds(seen, outputs)
+            inputs = inputs[:-1].flatten(0, 1)
+            old_log_prob = self._log_prob(states, outputs)
         for _ in range(rules.epochs):
-            order = torch.randperm(len(seen), generator=self._generator).to(seen.device)
+            order = torch.randperm(len(states), generator=self._generator).to(states.device)
             for rows in torch.split(order, rules.minibatch):
-                loss = (self.values(known[rows]) - wanted[rows]).square().mean()
+                loss = (self.values(inputs[rows]) - returns[rows]).square().mean()
                 if self.updates >= rules.critic_warmup:
-                    loss = loss + self._objective(seen[rows], outputs[rows], before[rows], better[rows])
+                    loss = loss + self._policy_loss(states[rows], outputs[rows], old_log_prob[rows], advantage[rows])
                 self._optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 self._step()
@@ -241,17 +241,17 @@ class PolicyGradient:
             for now, old in zip(self._own, before, strict=True):
                 now[delayed] = old[delayed] + share * (now[delayed] - old[delayed])
 
-    def _log_odds(self, scaled: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+    def _log_prob(self, scaled: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
         """Log-density of outputs, but for a constant: (n,)."""
         return -0.5 * ((outputs - self._means(scaled)) / self.noise).square().sum(-1)
 
-    def _objective(
-        self, scaled: torch.Tensor, outputs: torch.Tensor, before: torch.Tensor, better: torch.Tensor
+    def _policy_loss(
+        self, scaled: torch.Tensor, outputs: torch.Tensor, old_log_prob: torch.Tensor, advantage: torch.Tensor
     ) -> torch.Tensor:
-        """PPO's clipped one, to be made small."""
-        ratio = (self._log_odds(scaled, outputs) - before).exp()
-        held = ratio.clamp(1 - self.rules.clip_range, 1 + self.rules.clip_range)
-        return -torch.min(ratio * better, held * better).mean()
+        """PPO's clipped objective, negated."""
+        ratio = (self._log_prob(scaled, outputs) - old_log_prob).exp()
+        clipped = ratio.clamp(1 - self.rules.clip_range, 1 + self.rules.clip_range)
+        return -torch.min(ratio * advantage, clipped * advantage).mean()
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, from which `load_state_dict` goes on exactly."""
