@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from world_models.commands import collect, doctor, dream, evaluate, export, report, run, train, watch
+from world_models.utils.console import guarded
 
 COMMANDS = {
     "run": (run, "collect, train V, M and C, score and report, in one go"),
@@ -32,8 +33,6 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, 2 for a mistake that a sentence explains, 130 after Ctrl-C."""
     args = make_parser().parse_args(argv)
-    from world_models.utils.console import guarded
-
     return guarded(lambda: args.work(args))
 
 

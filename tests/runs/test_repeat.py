@@ -11,6 +11,7 @@ import pytest
 from tests.small_runs import inline_executors
 from world_models import cli
 from world_models.datasets.rollout_files import list_rollouts
+from world_models.runs.pipeline import Pipeline
 from world_models.runs.repeat import commit
 from world_models.utils.run_dir import STAGES, best_path, load_checkpoint, log_path, read_jsonl
 
@@ -42,11 +43,10 @@ def losses_and_returns(logdir: Path, *folders: str) -> dict[str, Any]:
     return found | {"c": {name: value.tolist() for name, value in state.items()}}
 
 
-@pytest.mark.parametrize("rounds", [1, 2])
-def test_a_run_is_repeated_from_its_settings_file(rounds: int) -> None:
-    done(f"train --env CartPole-v1 --preset tiny --rounds {rounds} --data_dir data --logdir first {FLAGS} {SET}")
+def test_a_run_of_rounds_is_repeated_from_its_settings_file() -> None:
+    done(f"train --env CartPole-v1 --preset tiny --rounds 2 --data_dir data --logdir first {FLAGS} {SET}")
     done("train --config first/settings.json --logdir second")
-    folders = [f"round_{k}" for k in (1, 2)] if rounds == 2 else []
+    folders = [f"round_{k}" for k in (1, 2)]
     first = losses_and_returns(Path("first"), *folders)
     assert first["c"] and all(first[name] for name in first)
     assert losses_and_returns(Path("second"), *folders) == first
@@ -54,6 +54,17 @@ def test_a_run_is_repeated_from_its_settings_file(rounds: int) -> None:
     kept = [json.loads(Path(f"{run}/settings.json").read_text()) for run in ("first", "second")]
     for part in ("run", "repeat", "made_by"):
         assert kept[0][part] == kept[1][part], "and is itself repeated so"
+
+
+def test_a_whole_run_is_repeated_with_its_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pipeline, "report", lambda pipeline, summary: Path("none"))
+    done(f"run --env CartPole-v1 --preset tiny --data_dir data --logdir first --episodes 3 {FLAGS} {SET}")
+    done("run --config first/settings.json --logdir second")
+    first, second = (json.loads(Path(f"{run}/summary.json").read_text()) for run in ("first", "second"))
+    for who in ("random", "trained"):
+        assert len(first[who]["returns"]) == 3
+        assert first[who] == second[who]
+    assert losses_and_returns(Path("second")) == losses_and_returns(Path("first"))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from world_models.commands.flags import add_training_flags
+from world_models.utils.console import guarded
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="train_world_model", description="Collect data and train V, M and C.")
     add(parser)
     args = parser.parse_args(argv)
-    from world_models.utils.console import guarded
-
     return guarded(lambda: args.work(args))

@@ -14,7 +14,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     flags = Flags(parser)
     flags.add("run", "--logdir", required=True, metavar="DIR", help="the run's folder")
     flags.add(
-        "episodes", "--seed", type=int, default=EVALUATION_SEED, metavar="N", help="of the first; the others follow"
+        "episodes",
+        "--seed",
+        type=int,
+        default=EVALUATION_SEED,
+        metavar="N",
+        help="of the first episode; R goes on to the next",
     )
     flags.add(
         "episodes", "--time_limit", type=int, metavar="N", help="longest episode", unit="steps",
