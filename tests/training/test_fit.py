@@ -147,7 +147,7 @@ def test_a_cut_between_any_two_writes_of_an_epoch_loses_nothing(
 
 def _interrupt_at_write(number: int, patch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in place of the `number`-th renaming of a checkpoint or writing of a log line."""
-    from world_models.training import resume
+    from world_models.training.fit import resume
     from world_models.utils.run_dir import JsonlLog
 
     writes = iter(range(1000))
