@@ -129,7 +129,7 @@ def test_pessimism_takes_deviations_off_the_fitness(tmp_path: Path):
     first = train(plain, max_generations=1).history[0]
     lowered = train(careful, pessimism=2.0, max_generations=1).history[0]
     assert lowered["mean"] < first["mean"], "the same candidates in the same dreams"
-    with pytest.raises(ConfigError, match="pessimism=-1"):
+    with pytest.raises(ConfigError, match="pessimism is -1"):
         train(plain, pessimism=-1)
 
 
@@ -233,7 +233,7 @@ def test_where_m_cannot_be_asked_it_is_said_before_anything_is_driven(tmp_path: 
     starts_path(logdir).unlink()
     with pytest.raises(DataError, match=r"starts\.npz: there is no such file"):
         train_controller(config(logdir, max_env_steps=100, components=2, phases=[FORESEEN]))
-    with pytest.raises(ConfigError, match=r"foreseen needs a new space: give components"):
+    with pytest.raises(ConfigError, match=r"action_effect_states needs a new space: give components"):
         train_controller(config(logdir, max_env_steps=100, phases=[{**FORESEEN, "components": 0}]))
 
 
