@@ -38,25 +38,25 @@ from world_models.utils.scores import json_object
 
 ENV, BACKEND, PRESET, ROUND = "CarRacing-v3", "redrawn", "carracing", 2
 SCORE_SEED = 70_000
-ANEW = {"sigma": 0.25, "first_bias": (0.0, -0.7, -0.5), "first_horizon": 300}
+ANEW = {"sigma": 0.25, "initial_bias": (0.0, -0.7, -0.5), "initial_horizon": 300}
 CARRIED, DREAMT = "carried", "dreamt"
-BEGUN = {"sigma": 0.15, "first_bias": (), "first_horizon": 0}  # not at zero
+BEGUN = {"sigma": 0.15, "initial_bias": (), "initial_horizon": 0}  # not at zero
 OWN = {"components": 0, "sigma": 0.1}  # C's own parameters: no whitened space
 CASES: dict[str, dict[str, Any]] = {
     # The paper's comparison (its table 1), and one that it lacks.
     "z_h": {},
     "z": {"use_hidden": False},
-    "z_mlp_40": {"use_hidden": False, "hidden_layers": [40], "first_bias": (), **OWN},
+    "z_mlp_40": {"use_hidden": False, "hidden_layers": [40], "initial_bias": (), **OWN},
     "z_h_untrained_m": {"untrained_m": True},
     # Each idea left out.
     "z_own_parameters": {"use_hidden": False, **OWN},
     "own_parameters": OWN,
-    "space_of_noise": {"driving": "", "standardized": False},
-    "own_tracks": {"shared_tracks": False},
-    "no_early_end": {"hopeless": 0},
+    "space_of_noise": {"whitening_rollouts": "", "standardized": False},
+    "own_tracks": {"common_random_numbers": False},
+    "no_early_end": {"early_termination": 0},
     "six_episodes": {"n_samples": 6},
     "one_episode": {"n_samples": 1},
-    "first_mean_zero": {"first_bias": ()},
+    "first_mean_zero": {"initial_bias": ()},
     CARRIED: BEGUN,
     DREAMT: BEGUN,
 }
@@ -85,9 +85,9 @@ def prepare(folder: Path, logdir: Path, untrained_m: bool, seed: int) -> None:
 def config(folder: Path, changes: Mapping[str, Any], args: argparse.Namespace, seed: int) -> WMControllerConfig:
     """The first phase of the preset's second round, changed."""
     table = preset(PRESET).of_round(ROUND)
-    extra = {name: value for name, value in table.ctrl.items() if name not in ("carry", "phases")}
+    extra = {name: value for name, value in table.ctrl.items() if name not in ("from_previous_round", "phases")}
     extra |= ANEW | {
-        "driving": str(args.data_dir),
+        "whitening_rollouts": str(args.data_dir),
         "max_env_steps": args.env_steps,
         "seed": seed,
         "tensorboard": False,
@@ -144,7 +144,7 @@ def asked(args: argparse.Namespace) -> dict[str, int]:
 
 def beginning(name: str, args: argparse.Namespace) -> dict[str, str]:
     """Whose C a case begins at, where it is one's."""
-    return {CARRIED: {"start_from": args.earlier}, DREAMT: {"warm_start": args.dreamt}}.get(name, {})
+    return {CARRIED: {"refit_from": args.earlier}, DREAMT: {"warm_start": args.dreamt}}.get(name, {})
 
 
 def run(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:

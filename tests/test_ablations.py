@@ -17,7 +17,14 @@ from world_models.utils.run_dir import best_path, checkpoint_path, load_checkpoi
 
 SMALL = Preset(
     flags={"ctrl_samples": 2, "ctrl_pop_size": 4},
-    ctrl={"carry": False, "components": 3, "standardized": True, "eval_every": 2, "eval_episodes": 2, "phases": []},
+    ctrl={
+        "from_previous_round": False,
+        "components": 3,
+        "standardized": True,
+        "eval_every": 2,
+        "eval_episodes": 2,
+        "phases": [],
+    },
     rounds=(Preset(),),
 )
 
@@ -113,7 +120,7 @@ def test_the_case_dreamt_begins_at_the_controller_of_another_run_in_this_m(comma
     train = ablations.train_controller
     monkeypatch.setattr(ablations, "train_controller", lambda config: begun.append(config.extra) or train(config))
     ablations.main(["dreamt", "--dreamt", str(tmp_path / "out" / "z_h_seed0"), *command])
-    assert begun[0]["warm_start"] == str(tmp_path / "out" / "z_h_seed0") and begun[0]["first_bias"] == ()
+    assert begun[0]["warm_start"] == str(tmp_path / "out" / "z_h_seed0") and begun[0]["initial_bias"] == ()
     capsys.readouterr()
     with pytest.raises(SystemExit):
         ablations.main(["dreamt", *command])

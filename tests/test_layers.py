@@ -12,8 +12,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "world_models"
 LAYERS = (
-    ("types", "errors", "notices", "losses"),
-    ("budgets",),
+    ("types", "errors", "notices", "losses", "old_names"),
+    ("budgets", "typed"),
     ("configs", "search.algorithms", "vision"),
     ("utils", "datasets"),
     ("models",),

@@ -107,7 +107,7 @@ def test_the_documented_test_files_are_there():
 
 def test_the_documented_flags_are_taken(monkeypatch):
     seen = []
-    monkeypatch.setattr(train_world_model, "train_world_model", seen.append)
+    monkeypatch.setattr("world_models.commands.train.train_world_model", seen.append)
     for flag in FLAGS:
         value = {"--generate_only": [], "--test": [], "--stage": ["vae"]}.get(flag, ["7"])
         assert train_world_model.main([flag, *value]) == 0

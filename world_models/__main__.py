@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> int:
-    """The command line; returns the exit code. Ctrl-C is heard in the seconds of importing PyTorch as well."""
+    """The command line; returns the exit code. Ctrl-C is heard from the first import on."""
     try:
         from world_models.cli import main as command_line
     except KeyboardInterrupt:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from world_models.errors import ConfigError
 from world_models.notices import say_once
+from world_models.old_names import OLD_NAMES
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,11 +51,11 @@ MOST: dict[str, int] = {
     "phase_generations": 1,
     "eval_every": 2,
     "eval_episodes": 1,
-    "choice_episodes": 1,
+    "selection_episodes": 1,
     "whitening_episodes": 2,
-    "first_horizon": 8,
+    "initial_horizon": 8,
     "components": 8,  # more than few states can tell
-    "foreseen": 8,
+    "action_effect_states": 8,
     # The gradient: what its scales are taken from in a dream, some updates of the critic alone, and one of C as well.
     "gradient_steps": 1500,
     "scaled_by": 2,
@@ -104,6 +105,7 @@ def at_most(name: str, value: _Value) -> _Value:
     if not chosen():
         return value
     announce()
+    name = OLD_NAMES.get(name, name) if name not in MOST else name
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     return min(value, MOST[name]) if whole and name in MOST else value  # type: ignore[call-overload]
 

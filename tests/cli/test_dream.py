@@ -113,12 +113,12 @@ def test_training_m_leaves_starts_beside_it():
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (("--temperature", "0"), ("temperature=0.0", "above 0")),
-        (("--temperature", "-1"), ("temperature=-1.0",)),
+        (("--temperature", "0"), ("temperature is 0.0", "above 0")),
+        (("--temperature", "-1"), ("temperature is -1.0",)),
         (("--terminal", "threshold"), ("no terminal head", "terminal='never'")),
         (("--env", "Pendulum-v1"), ("in run", "2 actions", "Pendulum-v1 has 1")),
-        (("--reward_limit", "-2"), ("reward_limit=-2.0",)),
-        (("--threshold", "2"), ("threshold=2.0",)),
+        (("--reward_limit", "-2"), ("reward_limit is -2.0",)),
+        (("--threshold", "2"), ("threshold is 2.0",)),
     ],
 )
 @pytest.mark.parametrize("command", ["train", "evaluate"])

@@ -11,10 +11,11 @@ import pytest
 from tests.small_envs import STEER
 from tests.small_runs import save_run
 from world_models import cli
+from world_models.commands import train
 from world_models.envs import registry
 from world_models.envs.registry import env_spec
 from world_models.runs.evaluation import run_recipe
-from world_models.runs.resolved_flags import resolve
+from world_models.runs.resolve import resolve
 from world_models.training import train_world_model
 
 ENTRIES = ((train_world_model.main, []), (cli.main, ["train"]))
@@ -54,8 +55,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch, main: Callable[[list[str]], int], ar
     def catch(args: object) -> None:
         seen.append(vars(resolve(args)))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(train_world_model, "train_world_model", catch)
-    monkeypatch.setattr(cli, "train_world_model", catch)
+    monkeypatch.setattr(train, "train_world_model", catch)
     assert main(argv) == 0
     return seen[0]
 

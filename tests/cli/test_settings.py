@@ -11,32 +11,27 @@ import pytest
 from tests.cli_cases import Refused, put_run, rollouts, train
 from tests.doubles import CountingEnv
 
-ZEROS = {  # the flag, and the field that its message names
-    "--latent_size": "latent_size",
-    "--seq_len": "seq_len",
-    "--gmm_components": "gmm_components",
-    "--vae_batch_size": "batch_size",
-    "--ctrl_pop_size": "pop_size",
-    "--ctrl_samples": "n_samples",
-    "--ctrl_workers": "max_workers",
-    "--ctrl_generations": "max_generations",
-}
+ZEROS = (
+    *("--latent_size", "--seq_len", "--gmm_components", "--vae_batch_size"),
+    *("--ctrl_pop_size", "--ctrl_samples", "--ctrl_workers", "--ctrl_generations"),
+)
 MISTAKES = {
-    "--num_rollouts 0": ("num_rollouts=0", "at least 1"),
-    "--num_rollouts -3": ("num_rollouts=-3", "at least 1"),
-    "--rollout_len 0": ("rollout_len=0",),
-    "--num_workers 0": ("num_workers=0",),
-    "--seed -1": ("seed=-1", "at least 0"),
-    "--num_test_files -1": ("num_test_files=-1", "at least 0"),
+    "--num_rollouts 0": ("num_rollouts is 0", "at least 1"),
+    "--num_rollouts -3": ("num_rollouts is -3", "at least 1"),
+    "--rollout_len 0": ("rollout_len is 0",),
+    "--num_workers 0": ("num_workers is 0",),
+    "--seed -1": ("seed is -1", "at least 0"),
+    "--num_test_files -1": ("num_test_files is -1", "at least 0"),
     "--num_test_files 6": ("test split is larger than the data", "num_test_files is 6"),
     "--action_size 3": ("--action_size 3", "CartPole-v1 has 2 actions"),
     "--device cuda:7": ("'cuda:7'", "does not have", "cpu"),
     "--device toaster": ("'toaster'", "cpu"),
     "--preset tinny": ("'tinny'", "'tiny'"),
-    "--vae_lr -1": ("learning_rate", "-1"),
-    "--rnn_lr nan": ("learning_rate", "nan"),
+    "--vae_lr -1": ("vae_lr is -1.0", "above 0"),
+    "--rnn_lr nan": ("rnn_lr is nan",),
     "--backend envpool": ("CartPole-v1", "--backend gymnasium"),
-    **{f"{flag} 0": (field, "0") for flag, field in ZEROS.items()},
+    **{f"{flag} 0": (f"{flag[2:]} is 0", "at least") for flag in ZEROS},
+    "--latent_size 0 --seq_len 0 --set ctrl.sigma=-1": ("latent_size is 0", "seq_len is 0", "sigma is -1"),
 }
 
 
@@ -85,7 +80,7 @@ def test_a_folder_that_is_a_file_is_refused(refused: Refused) -> None:
 @pytest.mark.parametrize("command", [["run", *train()[1:]], ["evaluate", "--logdir", "run"]])
 def test_no_episodes_to_evaluate_are_refused_before_the_work(refused: Refused, command: list[str]) -> None:
     put_run()
-    refused(*command, "--episodes", "0", says=("episodes=0", "at least 1"))
+    refused(*command, "--episodes", "0", says=("episodes", "0", "at least 1"))
 
 
 @pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed here")

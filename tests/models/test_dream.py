@@ -192,16 +192,16 @@ def test_rewards_may_be_limited_or_count_survival():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"temperature": 0.0}, "temperature=0.0"),
-        ({"temperature": -1.0}, "temperature=-1.0"),
-        ({"temperature": math.nan}, "temperature=nan"),
-        ({"temperature": math.inf}, "temperature=inf"),
-        ({"terminal": "maybe"}, "terminal='maybe' is unknown: it is one of auto"),
-        ({"threshold": 1.0}, "threshold=1.0"),
-        ({"starts": "last"}, "starts='last'"),
-        ({"reward": "none"}, "reward='none'"),
-        ({"reward_limit": -1.0}, "reward_limit=-1.0"),
-        ({"precision": "fp8"}, "precision='fp8'"),
+        ({"temperature": 0.0}, "temperature is 0.0"),
+        ({"temperature": -1.0}, "temperature is -1.0"),
+        ({"temperature": math.nan}, "temperature is nan"),
+        ({"temperature": math.inf}, "temperature is inf"),
+        ({"terminal": "maybe"}, "terminal is 'maybe', and must be one of auto"),
+        ({"threshold": 1.0}, "threshold is 1.0"),
+        ({"starts": "last"}, "starts is 'last'"),
+        ({"reward": "none"}, "reward is 'none'"),
+        ({"reward_limit": -1.0}, "reward_limit is -1.0"),
+        ({"precision": "fp8"}, "precision is 'fp8'"),
     ],
 )
 def test_rules_that_cannot_work_are_refused(change, says):

@@ -83,7 +83,7 @@ def test_rounds_of_a_preset_that_dreams_never_drive_while_evolving_and_give_the_
 @pytest.mark.usefixtures("_dreaming")
 @pytest.mark.parametrize(
     ("given", "says"),
-    [("temperature=0", "temperature=0"), ("temperature=warm", "'warm'"), ("pessimism=-1", "pessimism=-1")],
+    [("temperature=0", "temperature is 0"), ("temperature=warm", "'warm'"), ("pessimism=-1", "pessimism is -1")],
 )
 def test_a_dream_that_cannot_be_is_refused_before_anything_is_written(tmp_path, capsys, given, says):
     assert train_world_model.main(command(tmp_path, "--set", f"dream.{given}")) == 2
@@ -94,8 +94,10 @@ def test_a_dream_that_cannot_be_is_refused_before_anything_is_written(tmp_path, 
 @pytest.fixture
 def _keeping(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = PRESETS["tiny"]
-    ctrl = {"components": 3, "sigma": 0.1, "first_bias": ()}
-    later = Preset({"policy": "agent", "num_rollouts": 10}, vae={"keep": True}, rnn={"carry": True}, ctrl=ctrl)
+    ctrl = {"components": 3, "sigma": 0.1, "initial_bias": ()}
+    later = Preset(
+        {"policy": "agent", "num_rollouts": 10}, vae={"frozen": True}, rnn={"from_previous_round": True}, ctrl=ctrl
+    )
     monkeypatch.setitem(PRESETS, "tiny", replace(tiny, rounds=(later,)))
 
 
@@ -133,7 +135,7 @@ def test_a_round_can_keep_v_and_go_on_with_the_weights_of_m(tmp_path, monkeypatc
 
 def test_rounds_of_nothing_are_an_error(tmp_path, capsys):
     assert train_world_model.main(command(tmp_path, "--rounds", "0")) == 2
-    assert "rounds=0" in capsys.readouterr().err
+    assert "rounds is 0" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -17,8 +17,8 @@ PHASES = [
     {"sigma": 0.05, "pop_size": 5, "samples": 3, "env_steps": 150},
     {"sigma": 0.02, "pop_size": 3, "samples": 4, "env_steps": 300},
 ]
-FRESH = [{**PHASES[0], "mean_rate": 0.3, "replayed": 0.5, "components": 4}, PHASES[1]]
-PAIRS = [{**PHASES[0], "pop_size": 6, "mean_rate": 0.5, "search": "pgpe"}, {**PHASES[1], "components": 4}]
+FRESH = [{**PHASES[0], "mean_learning_rate": 0.3, "replay_fraction": 0.5, "components": 4}, PHASES[1]]
+PAIRS = [{**PHASES[0], "pop_size": 6, "mean_learning_rate": 0.5, "search": "pgpe"}, {**PHASES[1], "components": 4}]
 
 # Up the gradient, in two phases, then candidates again.
 CLIMBS = [
@@ -29,9 +29,9 @@ CLIMBS = [
         "samples": 1,
         "env_steps": 150,
         "search": "gradient",
-        "mean_rate": 0.5,
-        "lost": 2.0,
-        "late": [1],
+        "mean_learning_rate": 0.5,
+        "early_termination_penalty": 2.0,
+        "delayed_actions": [1],
     },
     {**PHASES[1], "env_steps": 60, "components": 4},
 ]
@@ -41,7 +41,7 @@ CLIMBING = {"max_env_steps": 60, "phases": CLIMBS, "max_generations": None, "com
 def short_generations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Up the gradient: 3 updates a generation, of 5 steps a lane; it sees some ten steps ahead."""
     monkeypatch.setattr(GradientSearch, "updates", 3)
-    rules = replace(gradient_search._RULES, steps=5, discount=0.9, last_discount=0.95)
+    rules = replace(gradient_search._RULES, rollout_steps=5, gamma=0.9, final_gamma=0.95)
     monkeypatch.setattr(gradient_search, "_RULES", rules)
 
 

@@ -38,7 +38,7 @@ def size(use_cell: bool = False, bias: bool = True) -> int:
 
 def test_c_comes_nearer_to_the_best_action_that_m_knows(tmp_path: Path):
     dream, start = driver(tmp_path, hand_made(GOALS, steepness=1.0)), np.zeros(size())
-    rules = GradientRules(steps=TIME_LIMIT, discount=0.5, noise=0.2, rate=5e-3, batch=256)
+    rules = GradientRules(rollout_steps=TIME_LIMIT, gamma=0.5, action_noise=0.2, learning_rate=5e-3, minibatch=256)
     told: list[tuple[int, float, float]] = []
     flat, dreamed = ascend(dream, 0, 100_000, start, rules, lambda *update: told.append(update))
     best = TIME_LIMIT * best_reward(GOALS, steepness=1.0)
@@ -52,7 +52,7 @@ def test_c_comes_nearer_to_the_best_action_that_m_knows(tmp_path: Path):
 def test_the_same_seed_gives_the_same_c(tmp_path: Path, use_cell: bool, bias: bool):
     kind = {"use_cell": use_cell, "bias": bias}
     start = np.random.default_rng(0).standard_normal(size(**kind))
-    rules = GradientRules(steps=4, batch=64)
+    rules = GradientRules(rollout_steps=4, minibatch=64)
     dreams = [driver(tmp_path / name, **kind) for name in ("one", "same")]
     dreams[1].evaluate([Episode(0, 7)], start[None])  # what else was dreamed does not matter
     one, same, other = (
@@ -68,5 +68,5 @@ def test_a_dream_that_is_cut_goes_on_with_another(tmp_path: Path):
     dream = driver(tmp_path, time_limit=3)
     reset = dream.lanes.reset
     dream.lanes.reset = lambda lanes, seeds: (lanes_begun.append(len(lanes)), reset(lanes, seeds))[1]
-    ascend(dream, 0, 1, np.zeros(size()), GradientRules(steps=4))
+    ascend(dream, 0, 1, np.zeros(size()), GradientRules(rollout_steps=4))
     assert lanes_begun[0] == LANES and sum(lanes_begun) == LANES * (1 + 400 // 3)

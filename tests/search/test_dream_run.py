@@ -129,7 +129,7 @@ def test_pessimism_takes_deviations_off_the_fitness(tmp_path: Path):
     first = train(plain, max_generations=1).history[0]
     lowered = train(careful, pessimism=2.0, max_generations=1).history[0]
     assert lowered["mean"] < first["mean"], "the same candidates in the same dreams"
-    with pytest.raises(ConfigError, match="pessimism=-1"):
+    with pytest.raises(ConfigError, match="pessimism is -1"):
         train(plain, pessimism=-1)
 
 
@@ -193,7 +193,7 @@ def test_missing_starts_are_named(tmp_path: Path):
         train(logdir)
 
 
-FORESEEN = {"components": 2, "foreseen": 20, "sigma": 0.1, "pop_size": 4, "samples": 2, "env_steps": 12_000}
+FORESEEN = {"components": 2, "action_effect_states": 20, "sigma": 0.1, "pop_size": 4, "samples": 2, "env_steps": 12_000}
 
 
 def test_a_phase_searches_along_what_m_foresees_and_goes_on_exactly_where_it_was_stopped(tmp_path: Path):
@@ -218,7 +218,7 @@ def test_in_reality_too_m_is_asked_and_what_it_dreams_for_it_counts_as_no_step(t
     settings = {"max_env_steps": 60, "components": 2, "whitening_episodes": 2, "max_generations": None}
     phase = {**FORESEEN, "env_steps": 60}
     asked = train_controller(config(logdir, **settings, phases=[phase]))
-    bare = train_controller(config(plain, **settings, phases=[{**phase, "foreseen": 0}]))
+    bare = train_controller(config(plain, **settings, phases=[{**phase, "action_effect_states": 0}]))
     assert asked.env_steps == bare.env_steps
     further = [load_checkpoint(checkpoint_path(folder, "ctrl"))["space"]["further"] for folder in (logdir, plain)]
     np.testing.assert_array_equal(further[0][:4], further[1])  # gains and biases
@@ -233,7 +233,7 @@ def test_where_m_cannot_be_asked_it_is_said_before_anything_is_driven(tmp_path: 
     starts_path(logdir).unlink()
     with pytest.raises(DataError, match=r"starts\.npz: there is no such file"):
         train_controller(config(logdir, max_env_steps=100, components=2, phases=[FORESEEN]))
-    with pytest.raises(ConfigError, match=r"foreseen needs a new space: give components"):
+    with pytest.raises(ConfigError, match=r"action_effect_states needs a new space: give components"):
         train_controller(config(logdir, max_env_steps=100, phases=[{**FORESEEN, "components": 0}]))
 
 
@@ -243,9 +243,9 @@ GRADIENT = {"components": 2, "gradient_steps": 40_000, "sigma": 0.1, "pop_size":
 def test_a_phase_begins_where_the_gradient_leads_and_goes_on_exactly_where_it_was_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    rules = GradientRules(steps=8, discount=0.5, noise=0.2, rate=5e-3, batch=256)
+    rules = GradientRules(rollout_steps=8, gamma=0.5, action_noise=0.2, learning_rate=5e-3, minibatch=256)
     monkeypatch.setattr("world_models.search.ascent.GradientRules", lambda: rules)
-    settings = {"max_env_steps": 100, "phases": [GRADIENT], "eval_every": 10, "num_lanes": 32, "choice_episodes": 4}
+    settings = {"max_env_steps": 100, "phases": [GRADIENT], "eval_every": 10, "num_lanes": 32, "selection_episodes": 4}
     folders = [save_dream(tmp_path / name, hand_made(GOALS, steepness=1.0)) for name in ("whole", "stopped")]
     whole = train(folders[0], max_generations=4, **settings)
     told = [record for record in whole.history if "after_gradient" in record]

@@ -40,26 +40,32 @@ def test_each_phase_begins_at_the_best_point_with_its_own_steps_candidates_and_e
 @pytest.mark.parametrize(
     ("phases", "said"),
     [
-        ([{"sigma": 0.1}], "sigma, pop_size, samples, env_steps"),
-        ([{**PHASES[0], "pop_size": 1}], "pop_size=1"),
-        ([{**PHASES[0], "sigma": 0}], "sigma=0"),
-        ([{**PHASES[0], "samples": 1.5}], "samples=1.5"),
-        ([{**PHASES[0], "mean_rate": 1.5}], r"mean_rate=1\.5.*at most 1"),
-        ([{**PHASES[0], "replayed": -0.5}], r"replayed=-0\.5"),
-        ([{**PHASES[0], "components": -1}], "components=-1"),
+        ([{"sigma": 0.1}], r"phases.0..pop_size is missing.*samples is missing.*env_steps is missing"),
+        ([{**PHASES[0], "pop_size": 1}], r"phases.0..pop_size is 1, .* at least 2"),
+        ([{**PHASES[0], "sigma": 0}], "sigma is 0"),
+        ([{**PHASES[0], "samples": 1.5}], "samples is 1.5"),
+        ([{**PHASES[0], "mean_learning_rate": 1.5}], r"mean_learning_rate is 1\.5.*at most 1"),
+        ([{**PHASES[0], "replay_fraction": -0.5}], r"replay_fraction is -0\.5"),
+        ([{**PHASES[0], "components": -1}], "components is -1"),
         ([{**PHASES[0], "components": 4}], "the first phase has none"),
-        ([{**PHASES[0], "search": "newton"}], "search='newton'.*cma-es, pgpe, gradient"),
+        ([{**PHASES[0], "search": "newton"}], "search is 'newton'.*cma-es, pgpe, gradient"),
         ([{**PHASES[0], "search": "gradient", "components": 4}], "search gradient has a space of its own"),
         ([{**PHASES[0], "search": "gradient"}], "evolved in components first"),
-        ([{**PHASES[0], "lost": 9.0}], "lost, late, mirrored and anew are of search gradient"),
-        ([{**PHASES[0], "anew": True}], "lost, late, mirrored and anew are of search gradient"),
-        ([{**PHASES[0], "search": "gradient", "anew": 1}], "anew=1: it is true or false"),
-        ([{**PHASES[0], "search": "gradient", "lost": -1}], "lost=-1"),
-        ([{**PHASES[0], "search": "gradient", "late": 1}], r"late=1: it is a list of places of actions, 0 the first"),
-        ([{**PHASES[0], "search": "gradient", "late": [2]}], "evolved in components first"),
+        (
+            [{**PHASES[0], "early_termination_penalty": 9.0}],
+            "early_termination_penalty, delayed_actions, mirrored, from_scratch are of search gradient",
+        ),
+        (
+            [{**PHASES[0], "from_scratch": True}],
+            "early_termination_penalty, delayed_actions, mirrored, from_scratch are of search gradient",
+        ),
+        ([{**PHASES[0], "search": "gradient", "from_scratch": 1}], "from_scratch is 1, and must be true or false"),
+        ([{**PHASES[0], "search": "gradient", "early_termination_penalty": -1}], "early_termination_penalty is -1"),
+        ([{**PHASES[0], "search": "gradient", "delayed_actions": 1}], "delayed_actions is 1, and must be a list"),
+        ([{**PHASES[0], "search": "gradient", "delayed_actions": [2]}], "evolved in components first"),
         ([{**PHASES[0], "gradient_steps": 9}], "gradient_steps needs a new space"),
         ([{**PHASES[0], "search": "pgpe"}], "even pop_size"),
-        ([{**PHASES[0], "search": "pgpe", "pop_size": 4, "replayed": 0.5}], "no replayed"),
+        ([{**PHASES[0], "search": "pgpe", "pop_size": 4, "replay_fraction": 0.5}], "no replay_fraction"),
         ("all", "'all'"),
     ],
 )
@@ -85,7 +91,7 @@ def test_a_phase_in_a_new_space_begins_at_the_same_controller_and_counts_its_dri
     space = {"components": 3, "whitening_episodes": 3, "eval_every": 100}
     before = train(logdir, max_env_steps=60, max_generations=None, **space)
     best = load_checkpoint(logdir / "ctrl" / "best.tar")["state_dict"]
-    fresh = [{**PHASES[0], "components": 4, "mean_rate": 0.5, "env_steps": 20}]
+    fresh = [{**PHASES[0], "components": 4, "mean_learning_rate": 0.5, "env_steps": 20}]
     other = new_run("other")
     result = train(other, max_env_steps=60, max_generations=None, phases=fresh, **space)
     new = load_checkpoint(other / "ctrl" / "checkpoint.tar")
@@ -115,7 +121,7 @@ def test_at_the_end_of_each_phase_the_best_is_chosen_on_more_tracks(new_run, mon
         max_env_steps=60,
         phases=[{**PHASES[0], "env_steps": 600}],
         max_generations=None,
-        choice_episodes=5,
+        selection_episodes=5,
         eval_every=1,
     )
     choices = [call for call in calls if call[0] == "choice"]
@@ -170,9 +176,9 @@ def test_a_phase_anew_begins_where_the_run_did_and_the_best_of_all_is_kept(new_r
         begin_phase(state, number, start, generations)
 
     monkeypatch.setattr(EvolutionState, "begin_phase", noted)
-    phases = [CLIMBS[0], {**CLIMBS[0], "anew": True}, CLIMBS[1]]
+    phases = [CLIMBS[0], {**CLIMBS[0], "from_scratch": True}, CLIMBS[1]]
     logdir = new_run()
-    settings = {**CLIMBING, "first_bias": (-0.5, 0.25), "phases": phases, "choice_episodes": 5}
+    settings = {**CLIMBING, "initial_bias": (-0.5, 0.25), "phases": phases, "selection_episodes": 5}
     result = train(logdir, **settings)
     np.testing.assert_allclose(begun[0][-2:], [-0.5, 0.25])
     assert np.abs(begun[1] - begun[0]).max() > 1e-3, "the second begins at the best of the first"
@@ -186,7 +192,7 @@ def test_a_phase_anew_begins_where_the_run_did_and_the_best_of_all_is_kept(new_r
 def test_nobody_asks_what_the_first_phase_has_come_to_where_the_next_begins_anew(new_run, monkeypatch):
     short_generations(monkeypatch)
     logdir = new_run()
-    result = train(logdir, **{**CLIMBING, "phases": [{**CLIMBS[0], "anew": True}], "choice_episodes": 3})
+    result = train(logdir, **{**CLIMBING, "phases": [{**CLIMBS[0], "from_scratch": True}], "selection_episodes": 3})
     asked = ["eval_mean" in record for record in result.history]
     assert not asked[0] and asked[-1]
     assert load_checkpoint(logdir / "ctrl" / "best.tar")["return_mean"] == result.best_return
@@ -198,8 +204,8 @@ def test_a_phase_in_the_mirror_needs_an_environment_that_has_one(new_run):
 
 
 def test_an_action_that_is_not_there_cannot_be_late(new_run):
-    phase = {**PHASES[0], "search": "gradient", "late": [0, 2]}
-    with pytest.raises(ConfigError, match=r"late=\[0, 2\]: C has 2 actions, places 0 to 1"):
+    phase = {**PHASES[0], "search": "gradient", "delayed_actions": [0, 2]}
+    with pytest.raises(ConfigError, match=r"delayed_actions=\[0, 2\]: C has 2 actions, 0 to 1"):
         train(new_run(), **{**CLIMBING, "phases": [phase]})
 
 

@@ -14,8 +14,11 @@ from world_models.utils.run_dir import load_checkpoint
     ("changes", "message"),
     [
         ({"use_cell": True, "use_hidden": False}, "set use_hidden=True"),
-        ({"bias": False, "first_bias": [0.0, 0.0]}, "no bias to begin with"),
-        ({"shared_tracks": False, "replayed": 0.5}, "shared_tracks is False and episodes are replayed"),
+        ({"bias": False, "initial_bias": [0.0, 0.0]}, "no bias to begin with"),
+        (
+            {"common_random_numbers": False, "replay_fraction": 0.5},
+            "common_random_numbers is False and episodes are replayed",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(new_run, changes, message):
@@ -24,8 +27,8 @@ def test_settings_that_contradict_each_other_are_named(new_run, changes, message
 
 
 def test_a_mean_rate_that_cannot_be_is_named(new_run):
-    with pytest.raises(ConfigError, match=r"mean_rate is 0"):
-        train(new_run(), mean_rate=0)
+    with pytest.raises(ConfigError, match=r"mean_learning_rate is 0"):
+        train(new_run(), mean_learning_rate=0)
 
 
 @pytest.mark.parametrize("missing", ["vae", "mdrnn"])
@@ -88,6 +91,6 @@ def test_a_setting_that_cannot_work_is_an_error_with_its_name_and_value(new_run,
 
 def test_settings_have_their_defaults_and_the_first_step_depends_on_the_space():
     assert ControllerSettings.from_config(WMControllerConfig()) == ControllerSettings()
-    assert ControllerSettings().first_sigma == 0.1
-    assert ControllerSettings(components=4).first_sigma == 0.2
-    assert ControllerSettings(sigma=0.5, components=4).first_sigma == 0.5
+    assert ControllerSettings().initial_sigma == 0.1
+    assert ControllerSettings(components=4).initial_sigma == 0.2
+    assert ControllerSettings(sigma=0.5, components=4).initial_sigma == 0.5

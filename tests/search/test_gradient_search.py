@@ -11,7 +11,7 @@ import torch
 from world_models.errors import CheckpointError
 from world_models.rollout.experience import Collected
 from world_models.search import gradient_phase as gradient_search
-from world_models.search.algorithms.phases import Phase
+from world_models.search.algorithms.phase import Phase
 from world_models.search.algorithms.policy_gradient import Experience
 from world_models.search.algorithms.spaces import WhitenedSpace
 from world_models.search.gradient_phase import GradientSearch
@@ -22,12 +22,12 @@ STEPS, LANES, STATES = 6, 200, 3
 def search_of(lost: float) -> GradientSearch:
     states = np.random.default_rng(0).standard_normal((500, STATES))
     space = WhitenedSpace.of_entries(states, 1, True, np.zeros(STATES + 1))
-    return GradientSearch(space, Phase(0.5, LANES, 1, 0, search="gradient", lost=lost), seed=0)
+    return GradientSearch(space, Phase(0.5, LANES, 1, 0, search="gradient", early_termination_penalty=lost), seed=0)
 
 
 def bias_learned(lost: float, monkeypatch: pytest.MonkeyPatch) -> float:
     """Where every step earns the same, and an episode is terminated early after an output above 0."""
-    rules = replace(gradient_search._RULES, rate=1e-2, critic_first=0, discount=0.99, last_discount=None)
+    rules = replace(gradient_search._RULES, learning_rate=1e-2, critic_warmup=0, gamma=0.99, final_gamma=None)
     monkeypatch.setattr(gradient_search, "_RULES", rules)
     search = search_of(lost)
     generator = torch.Generator().manual_seed(1)
@@ -38,7 +38,7 @@ def bias_learned(lost: float, monkeypatch: pytest.MonkeyPatch) -> float:
         outputs = states[:-1] @ parameters[:-1, None] + parameters[-1] + noise
         early = outputs[..., 0] > 0
         # What ends earns at once what it would have earned later: only the loss tells the ends apart.
-        rewards = torch.where(early, 1 / (1 - rules.discount), 1.0)
+        rewards = torch.where(early, 1 / (1 - rules.gamma), 1.0)
         none = torch.zeros_like(early)
         search.learn(
             Collected(Experience(states, outputs, rewards, early, none, torch.zeros(7, LANES, 2)), [], early), 0

@@ -42,7 +42,7 @@ if __name__ == "__main__":
     train_controller(WMControllerConfig(
         logdir=str(logdir), env_name="{STEER}", latent_size={LATENTS}, hidden_size={HIDDENS}, action_size=2,
         n_samples=2, pop_size=4, target_return=1e9, max_workers=1, display=False, time_limit=6,
-        extra=dict(max_generations=5, eval_every=2, eval_episodes=2, max_samples=5, wanted_f=1e9),
+        extra=dict(max_generations=5, eval_every=2, eval_episodes=2, max_samples=5, target_f_statistic=1e9),
     ))
 """
 

@@ -65,7 +65,7 @@ def learner_of(flat, actions: int, bias: bool, seed: int, rules: GradientRules, 
 @pytest.mark.parametrize("bias", [False, True])
 def test_before_it_learns_c_is_what_it_was(bias: bool):
     flat = np.random.default_rng(3).standard_normal(2 * (STATES + bias))
-    learner = learner_of(flat, 2, bias, 0, GradientRules(noise=1e-9))
+    learner = learner_of(flat, 2, bias, 0, GradientRules(action_noise=1e-9))
     np.testing.assert_allclose(learner.parameters, flat, rtol=1e-4, atol=1e-5)
     seen = states_of(1, LANES)
     weight = torch.from_numpy(flat[: 2 * STATES].reshape(2, STATES)).float()
@@ -75,7 +75,9 @@ def test_before_it_learns_c_is_what_it_was(bias: bool):
 
 def learned(bias: bool, seed: int = 0, updates: int = 150, delay: int = 0, critic_first: int = 0) -> PolicyGradient:
     """C that is to double the first entry and to add 0.5; the reward comes `delay` steps later."""
-    rules = GradientRules(steps=8, discount=0.5, noise=0.3, rate=1e-2, batch=256, critic_first=critic_first)
+    rules = GradientRules(
+        rollout_steps=8, gamma=0.5, action_noise=0.3, learning_rate=1e-2, minibatch=256, critic_warmup=critic_first
+    )
     learner = learner_of(np.zeros(STATES + bias), 1, bias, seed, rules)
     rng = np.random.default_rng(seed)
     for _ in range(updates):
@@ -113,7 +115,15 @@ def test_c_stays_where_the_critic_learns_alone():
 
 def more_is_better(updates: int, done: float = 0.0, memory: float = 0.9) -> tuple[float, float]:
     """What C gives on average, and what it does while it learns, where more output is more reward."""
-    rules = GradientRules(steps=2, discount=0.5, rate=1e-2, last_rate=0.1, memory=memory, batch=64, critic_first=0)
+    rules = GradientRules(
+        rollout_steps=2,
+        gamma=0.5,
+        learning_rate=1e-2,
+        final_learning_rate=0.1,
+        ema_decay=memory,
+        minibatch=64,
+        critic_warmup=0,
+    )
     learner = learner_of(np.zeros(STATES + 1), 1, True, 0, rules)
     none = torch.zeros(2, LANES, dtype=torch.bool)
     states = states_of(1, 3 * LANES).reshape(3, LANES, STATES)
@@ -149,7 +159,7 @@ def still(learner: PolicyGradient, rewards: torch.Tensor, told: int = 0) -> Expe
 
 
 def test_the_noise_falls_to_its_last_share_and_is_saved():
-    rules = GradientRules(noise=0.8, last_noise=0.25, batch=64)
+    rules = GradientRules(action_noise=0.8, final_action_noise=0.25, minibatch=64)
     learner = learner_of(np.zeros(STATES + 1), 1, True, 0, rules)
     noises = [learner.noise]
     for done in (0.4, 0.8, 1.0):
@@ -166,13 +176,15 @@ def test_the_noise_falls_to_its_last_share_and_is_saved():
 
 def first_value(told: int, discount: float = 0.9, last: float | None = None, done: float = 0.0) -> torch.Tensor:
     """What the critic has learned of ten steps, in which a reward of 10 comes at the last."""
-    rules = GradientRules(discount=discount, last_discount=last, critic_rate=2e-3, batch=64, critic_first=10**6)
+    rules = GradientRules(
+        gamma=discount, final_gamma=last, critic_learning_rate=2e-3, minibatch=64, critic_warmup=10**6
+    )
     learner = learner_of(np.zeros(STATES + 1), 1, True, 0, rules, told)
     rewards = torch.zeros(10, LANES)
     rewards[-1] = 10.0
     for _ in range(120):
         learner.learn(still(learner, rewards, told), done)
-    return learner.values(learner.known(still(learner, rewards, told))).detach()[:-1, 0]
+    return learner.values(learner.critic_inputs(still(learner, rewards, told))).detach()[:-1, 0]
 
 
 def test_a_critic_that_is_told_the_progress_knows_how_far_the_reward_is():
@@ -190,7 +202,9 @@ def test_the_discount_goes_from_its_first_to_its_last():
 
 @pytest.mark.parametrize(("done", "least", "most"), [(0.0, 0.01, 0.06), (1.0, 0.5, 2.0)])
 def test_a_late_output_learns_slowly_at_first_and_like_the_others_in_the_end(done: float, least: float, most: float):
-    rules = GradientRules(steps=2, rate=1e-2, batch=64, critic_first=0, late=(1,), memory=0.0)
+    rules = GradientRules(
+        rollout_steps=2, learning_rate=1e-2, minibatch=64, critic_warmup=0, delayed_actions=(1,), ema_decay=0.0
+    )
     learner = learner_of(np.zeros(2 * (STATES + 1)), 2, True, 0, rules)
     none = torch.zeros(2, LANES, dtype=torch.bool)
     states = states_of(1, 3 * LANES).reshape(3, LANES, STATES)

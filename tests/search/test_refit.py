@@ -92,7 +92,7 @@ def test_an_mlp_cannot_be_carried_over(old, data, actions):
 @pytest.mark.parametrize("start_from", [True, False])
 def test_the_space_of_the_driving_is_whitened_with_it_and_lies_about_the_old_controller(old, data, start_from):
     template = Controller(LATENTS, HIDDENS, 2)
-    extra = {"components": 3, "driving": str(data), "start_from": str(old) if start_from else ""}
+    extra = {"components": 3, "whitening_rollouts": str(data), "refit_from": str(old) if start_from else ""}
     config = WMControllerConfig(latent_size=LATENTS, hidden_size=HIDDENS, action_size=2, logdir=str(old), extra=extra)
     space = driving_space(old, STEER, ControllerSettings.from_config(config), template)
     env = make_gym(STEER)

@@ -16,17 +16,19 @@ from tests.search import evolutions
 from tests.small_envs import STEER
 from tests.small_runs import HIDDENS, LATENTS, inline_executors, save_run
 from world_models import cli, notices
-from world_models.commands.training_flags import add_training_flags
-from world_models.configs.presets import PRESETS, Preset
+from world_models.commands.flags import add_training_flags
+from world_models.configs.presets import PRESETS
 from world_models.datasets.rollout_files import read_rollout, write_rollout
 from world_models.envs.registry import EnvSpec, env_spec
 from world_models.envs.vizdoom_env import TAKE_COVER
 from world_models.errors import ConfigError, MissingDependencyError
 from world_models.rollout import loop
-from world_models.runs.overrides import KNOWN
-from world_models.runs.resolved_flags import resolve
-from world_models.search.suitability import READERS, check_preset
+from world_models.runs.resolve import resolve
+from world_models.runs.settings import RunSettings
+from world_models.runs.stages import read_stages
+from world_models.search.suitability import check_preset
 from world_models.training.fit import loop as fit_module
+from world_models.typed import check
 from world_models.types import Rollout
 
 SIZES = f"--latent_size {LATENTS} --rnn_hidden {HIDDENS} --gmm_components 2 --seq_len 4 --device cpu --nosamples"
@@ -70,10 +72,10 @@ SETTINGS = {  # what is given on the command line, and what the sentence says
     "--set ctrl.components=5 --set ctrl.use_hidden=false": ("components=5", "C sees 4 numbers"),
     "--set ctrl.components=17 --set ctrl.use_cell=true": ("components=17", "C sees 16 numbers"),
     "--set ctrl.components=6 --set ctrl.whitening_episodes=1 --ctrl_time_limit 5": ("components=6", "5 states"),
-    "--set ctrl.first_bias=[0,0,0]": ("first_bias has 3 numbers", "2 actions"),
+    "--set ctrl.initial_bias=[0,0,0]": ("initial_bias has 3 numbers", "2 actions"),
     "--set collect.mirrored=true": ("mirrored", "not known to be alike left and right"),
     "--set collect.mirrored=no": ("mirrored is 'no'", "true or false"),
-    "--set collect.hopeless=-4": ("hopeless is -4",),
+    "--set collect.early_termination=-4": ("early_termination is -4",),
     "--set vae.free_bits=-1": ("free_bits is -1",),
     "--set vae.precision=fp8": ("precision is 'fp8'", "bf16"),
     "--set vae.anneal=2": ("anneal is 2",),
@@ -83,11 +85,11 @@ SETTINGS = {  # what is given on the command line, and what the sentence says
     "--set rnn.grad_clip=-1": ("grad_clip is -1",),
     "--set rnn.reward_smoothing=1.5": ("reward_smoothing is 1.5",),
     "--set rnn.terminal_weight=NaN": ("terminal_weight is nan",),
-    "--set rnn.carry=1": ("carry is 1", "true or false"),
+    "--set rnn.from_previous_round=1": ("from_previous_round is 1", "true or false"),
     "--set ctrl.use_hidden=no": ("use_hidden is 'no'", "true or false"),
     "--rounds 2 --stage vae": ("--rounds 2", "--stage all"),
-    "--rnn_lr 1e30": ("rnn_lr=1e+30",),
-    "--spread nan": ("spread=nan",),
+    "--rnn_lr 1e30": ("rnn_lr is 1e+30", "at most 1"),
+    "--spread nan": ("spread is nan",),
     "--rnn_hidden 100000000": ("hidden_size=100000000", "GiB"),
     "--latent_size 1000000000": ("latent_size=1000000000", "GiB"),
     "--ctrl_pop_size 100000000000": ("pop_size=100000000000", "GiB"),
@@ -106,7 +108,7 @@ def test_a_setting_that_cannot_work_is_refused_before_anything_is_driven(
 
 
 def test_what_the_counters_count_is_there_where_all_fits(counted: Counted) -> None:
-    assert cli.main(command("--set", "ctrl.components=10", "--set", "ctrl.first_bias=[0,0]")) == 0
+    assert cli.main(command("--set", "ctrl.components=10", "--set", "ctrl.initial_bias=[0,0]")) == 0
     assert counted.steps > 3 and counted.epochs == 2
 
 
@@ -207,12 +209,11 @@ def test_a_preset_of_a_game_that_is_not_installed_is_refused_for_the_game_and_no
 
 
 def test_every_setting_of_a_stage_is_read_before_anything_is_driven() -> None:
-    for stage, readers in READERS.items():
-        assert KNOWN[stage] == readers.keys(), stage
-    for name, table in PRESETS.items():
+    for table in PRESETS.values():
         rounds = [table.of_round(number) for number in range(1, 2 + len(table.rounds))]
         for each in rounds:
-            check_preset(name, Preset(collect={}, vae=each.vae, rnn=each.rnn, ctrl=each.ctrl), spec_of("Anything-v0"))
+            read_stages(each)
+            check(RunSettings, each.flags)
 
 
 def test_a_preset_without_a_flag_for_the_environment_takes_its_own_game() -> None:
@@ -229,7 +230,7 @@ def test_a_preset_without_a_flag_for_the_environment_takes_its_own_game() -> Non
     [
         ({"components": 11}, "components=11 .*C sees 10 numbers"),
         ({"components": 3, "max_env_steps": 9, "phases": [{**evolutions.FRESH[0], "components": 11}]}, "phases.0."),
-        ({"components": 3, "first_bias": (0.0,)}, "first_bias has 1 numbers"),
+        ({"components": 3, "initial_bias": (0.0,)}, "initial_bias has 1 numbers"),
     ],
 )
 def test_stage_c_alone_refuses_before_a_state_is_driven_for_its_space(

@@ -7,9 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from world_models.configs.wm_config import WMVAEConfig
 from world_models.errors import ConfigError
 from world_models.training.fit.annealing import Annealing
-from world_models.training.fit.settings import share
+from world_models.training.fit.settings import VaeSettings
 
 
 def optimizer(rate: float = 0.5) -> torch.optim.Optimizer:
@@ -53,4 +54,4 @@ def test_a_scheduler_that_lowers_the_rate_between_epochs_is_kept_to():
 
 def test_a_share_above_one_is_an_error():
     with pytest.raises(ConfigError, match="anneal is 2"):
-        share({"anneal": 2}, "anneal")
+        VaeSettings.from_config(WMVAEConfig(extra={"anneal": 2}))

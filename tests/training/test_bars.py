@@ -41,7 +41,7 @@ class Growing(Points):
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     inline_executors(monkeypatch)
     monkeypatch.setattr("world_models.runs.evaluation.cpu_count", lambda: 1)
-    rules = GradientRules(steps=8, discount=0.5, noise=0.2, rate=5e-3, batch=256)
+    rules = GradientRules(rollout_steps=8, gamma=0.5, action_noise=0.2, learning_rate=5e-3, minibatch=256)
     monkeypatch.setattr("world_models.search.ascent.GradientRules", lambda: rules)
 
 

@@ -10,6 +10,7 @@ from tests.training.runs import mdrnn_config
 from world_models.errors import ConfigError
 from world_models.models.mdrnn import MDRNN
 from world_models.training.fit.reward_goal import RewardGoal
+from world_models.training.fit.settings import MdrnnSettings
 from world_models.training.fit.terminals import whole_window_loss
 from world_models.training.train_mdn_rnn import get_loss
 
@@ -50,8 +51,8 @@ def test_the_weight_is_in_the_loss_and_not_in_what_is_logged():
 
 def test_settings_are_read_and_checked(tmp_path):
     config = mdrnn_config(tmp_path, tmp_path, reward_weight=5.0, reward_smoothing=9)
-    goal = RewardGoal.of_config(config)
+    goal = RewardGoal.of_settings(MdrnnSettings.from_config(config))
     assert goal == RewardGoal(5.0, 9) and goal.facts == {"reward_weight": 5.0, "reward_smoothing": 9}
-    assert RewardGoal.of_config(mdrnn_config(tmp_path, tmp_path)).facts == {}
+    assert RewardGoal.of_settings(MdrnnSettings.from_config(mdrnn_config(tmp_path, tmp_path))).facts == {}
     with pytest.raises(ConfigError, match="reward_smoothing is -1"):
-        RewardGoal.of_config(mdrnn_config(tmp_path, tmp_path, reward_smoothing=-1))
+        MdrnnSettings.from_config(mdrnn_config(tmp_path, tmp_path, reward_smoothing=-1))

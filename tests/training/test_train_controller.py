@@ -111,7 +111,7 @@ def calls(monkeypatch):
 
 
 def test_where_tracks_are_not_shared_each_candidate_drives_its_own(new_run, calls):
-    train(new_run(), max_generations=1, eval_every=1, shared_tracks=False)
+    train(new_run(), max_generations=1, eval_every=1, common_random_numbers=False)
     evolved, check = ([(each.candidate, each.seed) for each in episodes] for episodes in calls)
     assert sorted(k for k, _ in evolved) == [0, 0, 1, 1, 2, 2, 3, 3]
     assert len({seed for _, seed in evolved}) == 8
@@ -121,7 +121,7 @@ def test_where_tracks_are_not_shared_each_candidate_drives_its_own(new_run, call
 @pytest.mark.parametrize("shared", [True, False])
 def test_the_pairs_of_pgpe_drive_tracks_of_their_own(new_run, calls, shared):
     pairs = [{"sigma": 0.05, "pop_size": 6, "samples": 2, "env_steps": 200, "search": "pgpe"}]
-    train(new_run(), max_env_steps=1, phases=pairs, max_generations=None, eval_every=100, shared_tracks=shared)
+    train(new_run(), max_env_steps=1, phases=pairs, max_generations=None, eval_every=100, common_random_numbers=shared)
     driven: dict[int, set[int]] = {}
     for episode in calls[2]:
         driven.setdefault(episode.candidate, set()).add(episode.seed)
@@ -161,18 +161,18 @@ def test_a_run_that_any_budget_ends_has_a_best_controller(new_run, budget):
 
 
 def test_episodes_grow_longer_up_to_the_time_limit_once_most_candidates_last(new_run):
-    result = train(new_run(), first_horizon=2, horizon_growth=1.5, max_generations=5)
+    result = train(new_run(), initial_horizon=2, horizon_growth=1.5, max_generations=5)
     horizons = [record["horizon"] for record in result.history]
     assert horizons[0] == 2 and horizons == sorted(horizons) and horizons[-1] == 6
 
 
 def test_candidates_get_more_episodes_while_their_order_is_chance(new_run):
     logdir = new_run()
-    result = train(logdir, max_samples=5, wanted_f=1e9)
+    result = train(logdir, max_samples=5, target_f_statistic=1e9)
     samples = [record["samples"] for record in result.history]
     assert samples == sorted(samples) and samples[0] == 2 and 2 < samples[-1] <= 5
     assert result.episodes == 4 * sum(samples) + (2 + 3) * 2
-    steady = train(new_run("steady"), max_samples=5, wanted_f=0.0)
+    steady = train(new_run("steady"), max_samples=5, target_f_statistic=0.0)
     assert {record["samples"] for record in steady.history} == {2}
 
 

@@ -315,7 +315,7 @@ def test_a_test_split_that_leaves_nothing_is_given_up_and_said(
 )
 def test_the_default_split_is_the_documented_one_where_there_are_files_enough(files: int, expected: int) -> None:
     names = [Path(f"rollout_{index:05d}.npz") for index in range(files)]
-    train, test = split_indices(names, {}, "vae")
+    train, test = split_indices(names, None, "vae")
     assert len(test) == expected == default_test_files(files)
     assert train + test == list(range(files))
 

@@ -2,12 +2,13 @@
 
 import builtins
 import io
+from typing import get_args
 
 import pytest
 import torch
 
 from world_models.errors import ConfigError
-from world_models.models.dream_rules import PRECISIONS
+from world_models.models.dream_rules import Precision
 from world_models.utils import precision
 
 _FILE = (
@@ -50,7 +51,7 @@ def test_without_the_file_it_is_float32(monkeypatch):
 def test_the_setting_decides_in_the_processors_place_and_says_so(monkeypatch, asked, format_):
     monkeypatch.setenv(precision.VARIABLE, asked)
     assert precision.fast_precision("cpu") == precision.fast_precision("cuda") == format_
-    assert format_ in PRECISIONS
+    assert format_ in get_args(Precision)
     told = precision.arithmetic("cpu")
     assert (told["number_format"], told["number_format_by"]) == (format_, "WORLD_MODELS_PRECISION")
 

@@ -25,7 +25,7 @@ def test_each_part_keeps_its_settings_and_is_replaced_by_its_next(tmp_path: Path
 
 
 def test_folders_are_left_out(tmp_path: Path) -> None:
-    folders = ("logdir", "data_dir", "start_from", "warm_start", "driving")
+    folders = ("logdir", "data_dir", "refit_from", "warm_start", "whitening_rollouts", "start_from", "driving")
     values = {"seed": 3, **{name: f"/home/me/{name}" for name in folders}}
     path = write_settings(tmp_path, "ctrl", values)
     assert "/home/me" not in path.read_text() and read_settings(tmp_path)["ctrl"]["seed"] == 3

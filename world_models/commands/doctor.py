@@ -1,36 +1,37 @@
-"""The flags of `world-models doctor`, and what it prints."""
+"""`world-models doctor`: try an environment, look at data and at a run, say what is wrong."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from world_models.envs.contract.probe import Probe
-from world_models.envs.env_kwargs import add_env_kwargs, parse_env_kwargs
-from world_models.envs.registry import canonical_id
+from world_models.commands.flags import Flags, given_env_kwargs
 from world_models.errors import ConfigError, WorldModelsError
-from world_models.runs.doctor.data import look_at_data
-from world_models.runs.doctor.environment import look_at_environment
-from world_models.runs.doctor.findings import Findings
-from world_models.runs.doctor.machine import look_at_folder, look_at_machine
-from world_models.runs.doctor.run import look_at_run
-from world_models.runs.kept_environment import environment_kept
-from world_models.runs.resolved_flags import DEFAULTS
+from world_models.runs.settings import RunSettings
+from world_models.typed import default_of
+
+if TYPE_CHECKING:
+    from world_models.envs.contract.probe import Probe
+    from world_models.runs.doctor.findings import Findings
 
 
-def add_doctor_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags; one of --env, --data_dir and --logdir is needed."""
-    add = parser.add_argument
-    add("--env", metavar="ID", help="an environment to make and drive for some steps (the run's, the data's)")
-    add_env_kwargs(parser, "what it is made with (the run's, the data's)")
-    add("--data_dir", metavar="DIR", help="rollouts to look at, or where they shall be")
-    add("--logdir", metavar="DIR", help="a run to look at, or where it shall be")
-    add("--steps", type=int, default=200, metavar="N", help="to drive the environment (200)")
-    add("--seq_len", type=int, default=DEFAULTS["seq_len"], metavar="N", help=f"of M ({DEFAULTS['seq_len']})")
-    add("--out", metavar="FILE", help="write a sheet of the environment's pictures (.png)")
-    add("--json", action="store_true", help="all findings as one line of JSON")
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its flags; one of --env, --data_dir and --logdir is needed."""
+    flags = Flags(parser)
+    flags.add(
+        "environment", "--env", metavar="ID", help="to make and drive for some steps", usually="the run's, the data's"
+    )
+    flags.add_env_kwargs("the run's, the data's")
+    flags.add("environment", "--steps", type=int, default=200, metavar="N", help="to drive it", unit="steps")
+    flags.add("files", "--data_dir", metavar="DIR", help="rollouts to look at, or where they shall be", usually="none")
+    flags.add("files", "--logdir", metavar="DIR", help="a run to look at, or where it shall be", usually="none")
+    flags.add_fields(RunSettings, ["seq_len"], "files")
+    flags.add(
+        "output", "--out", metavar="FILE", help="write a sheet of the environment's pictures (.png)", usually="none"
+    )
+    flags.add("output", "--json", action="store_true", default=False, help="all findings as one line of JSON")
     parser.set_defaults(work=doctor)
 
 
@@ -41,7 +42,7 @@ def doctor(args: argparse.Namespace) -> Findings:
         WorldModelsError: there is a problem; the lines above it say which.
     """
     _check(args)
-    found = examine(args.env, parse_env_kwargs(args.env_kwargs) if args.env_kwargs is not None else None, args)
+    found = examine(args.env, given_env_kwargs(args), args)
     print(json.dumps(found.as_json()) if args.json else f"{found.as_text()}\n\n{found.summary()}")
     if found.problems:
         parts = ", ".join(dict.fromkeys(finding.part for finding in found.problems))
@@ -63,6 +64,14 @@ def _check(args: argparse.Namespace) -> None:
 
 def examine(env_name: str | None, env_kwargs: dict[str, Any] | None, args: argparse.Namespace) -> Findings:
     """All that the flags name; an environment that they do not name is the run's or the data's."""
+    from world_models.envs.registry import canonical_id
+    from world_models.runs.doctor.data import look_at_data
+    from world_models.runs.doctor.environment import look_at_environment
+    from world_models.runs.doctor.findings import Findings
+    from world_models.runs.doctor.machine import look_at_folder, look_at_machine
+    from world_models.runs.doctor.run import look_at_run
+    from world_models.runs.kept_environment import environment_kept
+
     found = Findings()
     look_at_machine(found)
     data_dir, logdir = (None if each is None else Path(each) for each in (args.data_dir, args.logdir))
@@ -79,7 +88,7 @@ def examine(env_name: str | None, env_kwargs: dict[str, Any] | None, args: argpa
     own_name = name if probe is None else canonical_id(probe.env_id)
     if data_dir is not None:
         rows = look_at_data(found, data_dir, None if probe is None else probe.action_size, args.seq_len, own_name)
-        asked = DEFAULTS["num_rollouts"] * (1000 if probe is None else probe.spec.max_steps)
+        asked = default_of(RunSettings, "num_rollouts") * (1000 if probe is None else probe.spec.max_steps)
         look_at_folder(found, "--data_dir", data_dir, rows or asked)
     if logdir is not None:
         look_at_run(found, logdir, probe)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from world_models.commands.training_flags import add_training_flags
-from world_models.runs.collection import generate_rollouts
-from world_models.runs.evaluation import test_trained_model
-from world_models.runs.pipeline import require_run
-from world_models.runs.resolved_flags import resolve
-from world_models.runs.rounds import Run
+from world_models.commands.flags import add_training_flags
 from world_models.utils.console import guarded
 
-__all__ = ["generate_rollouts", "main", "test_trained_model", "train_world_model"]
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its flags."""
+    add_training_flags(parser)
+    parser.set_defaults(work=train_world_model)
 
 
 def train_world_model(args: argparse.Namespace) -> None:
@@ -22,7 +21,13 @@ def train_world_model(args: argparse.Namespace) -> None:
     Raises:
         WorldModelsError: anything that the user can mend, before anything is written.
     """
-    pipeline = Run(resolve(args))
+    from world_models.runs.evaluation import test_trained_model
+    from world_models.runs.pipeline import require_run
+    from world_models.runs.resolve import resolve
+    from world_models.runs.rounds import Run
+
+    args = resolve(args)
+    pipeline = Run(args)
     if args.test:
         require_run(args.logdir)
         limits = {"time_limit": args.ctrl_time_limit, "env_kwargs": args.env_kwargs}
@@ -36,6 +41,6 @@ def train_world_model(args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="train_world_model", description="Collect data and train V, M and C.")
-    add_training_flags(parser)
+    add(parser)
     args = parser.parse_args(argv)
-    return guarded(lambda: train_world_model(args))
+    return guarded(lambda: args.work(args))

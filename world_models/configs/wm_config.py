@@ -7,76 +7,40 @@ and is refused with the nearest name.
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import math
-import numbers
-import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Self
 
-import numpy as np
+from annotated_types import Ge, Predicate
 
 from world_models import budgets
 from world_models.errors import ConfigError
+from world_models.typed import (
+    About,
+    Count,
+    Fraction,
+    Needs,
+    Positive,
+    Target,
+    Text,
+    Whole,
+    as_type,
+    check,
+    default_of,
+    kinds_of,
+)
 
 _DEVICE = re.compile(r"(auto|cpu|cuda|mps|xpu)(:\d+)?")
 
-
-class _Rule(NamedTuple):
-    """What one field accepts: its Python type, a test of the value, and that test in words."""
-
-    kind: type
-    holds: Callable[[Any], bool]
-    needs: str
-
-
-def _ruled(default: Any, rule: _Rule) -> Any:
-    return field(default=default, metadata={"rule": rule})
-
-
-def _whole(default: int, at_least: int = 1) -> Any:
-    return _ruled(default, _Rule(int, lambda value: value >= at_least, f"a whole number of at least {at_least}"))
-
-
-def _rate(default: float) -> Any:
-    return _ruled(default, _Rule(float, lambda value: 0 < value < math.inf, "a finite number above 0"))
-
-
-def _fraction(default: float) -> Any:
-    return _ruled(default, _Rule(float, lambda value: 0 < value < 1, "a number between 0 and 1, both excluded"))
-
-
-def _target(default: float) -> Any:
-    return _ruled(default, _Rule(float, lambda value: not math.isnan(value), "a number"))
-
-
-def _flag(default: bool) -> Any:
-    return _ruled(default, _Rule(bool, lambda value: True, "True or False"))
-
-
-def _text(default: str) -> Any:
-    return _ruled(default, _Rule(str, bool, "a text that is not empty"))
-
-
-def _device(default: str) -> Any:
-    needs = "auto, cpu, cuda, mps or xpu, with an index if wanted (cuda:1)"
-    return _ruled(default, _Rule(str, lambda value: _DEVICE.fullmatch(value) is not None, needs))
-
-
-def _to_kind(value: Any, kind: type) -> Any:
-    """The value as a plain `kind` where that loses nothing (numpy scalars, paths, an int for a float)."""
-    if kind is bool:
-        return bool(value) if isinstance(value, np.bool_) else value
-    if isinstance(value, bool):
-        return value
-    if kind is int and isinstance(value, numbers.Integral):
-        return int(value)
-    if kind is float and isinstance(value, numbers.Real):
-        return float(value)
-    return os.fspath(value) if kind is str and isinstance(value, os.PathLike) else value
+Device = Annotated[
+    str,
+    Predicate(lambda value: _DEVICE.fullmatch(value) is not None),
+    Needs("auto, cpu, cuda, mps or xpu, with an index if wanted (cuda:1)"),
+]
 
 
 @dataclass(init=False)
@@ -93,25 +57,21 @@ class _Config:
         self._refuse_unknown(keywords)
         given = dict(keywords if mapping is None else mapping)
         nested = self._checked_extra(given.pop("extra", {}))
-        extra = {**nested, **{key: given[key] for key in given if key not in self._rules()}}
+        extra = {**nested, **{key: given[key] for key in given if key not in kinds_of(type(self))}}
         self.extra = budgets.settings(extra, self._limits)
-        for name in self._rules():
-            setattr(self, name, budgets.at_most(name, given.get(name, getattr(type(self), name))))
+        for name in kinds_of(type(self)):
+            setattr(self, name, budgets.at_most(name, given.get(name, default_of(type(self), name))))
         self.validate()
 
     @classmethod
-    def _rules(cls) -> dict[str, _Rule]:
-        return {each.name: each.metadata["rule"] for each in fields(cls) if "rule" in each.metadata}
-
-    @classmethod
     def _nearest(cls, name: str, others: Mapping[str, Any]) -> str:
-        near = get_close_matches(name, [*cls._rules(), "extra", *others], n=1, cutoff=0.5)
+        near = get_close_matches(name, [*kinds_of(cls), "extra", *others], n=1, cutoff=0.5)
         return f"did you mean {near[0]!r}? " if near else ""
 
     @classmethod
     def _refuse_unknown(cls, keywords: Mapping[str, Any]) -> None:
         for name in keywords:
-            if name not in cls._rules() and name != "extra":
+            if name not in kinds_of(cls) and name != "extra":
                 raise TypeError(
                     f"{cls.__name__} has no setting {name!r}; {cls._nearest(name, {})}"
                     f"Settings of your own go in extra={{{name!r}: ...}}"
@@ -142,9 +102,12 @@ class _Config:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Sets a field, or an extra key that exists; an unknown name is an AttributeError."""
-        rule = self._rules().get(name)
-        if rule is not None or name == "extra":
-            super().__setattr__(name, value if rule is None else _to_kind(value, rule.kind))
+        kind = kinds_of(type(self)).get(name)
+        if kind is not None:
+            with contextlib.suppress(ConfigError):  # what cannot work `validate` says
+                value = as_type(kind, value, name)
+        if kind is not None or name == "extra":
+            super().__setattr__(name, value)
         elif name in self.extra:
             self.extra[name] = value
         else:
@@ -157,20 +120,18 @@ class _Config:
         """True where every field can work.
 
         Raises:
-            ConfigError: Names the first field that cannot, its value, and what is needed.
+            ConfigError: Names each field that cannot, its value, and what is needed.
         """
-        for name, rule in self._rules().items():
-            value = getattr(self, name)
-            if not isinstance(value, rule.kind) or (rule.kind is int and isinstance(value, bool)):
-                raise self._wrong(name, value, rule.needs)
-            if not rule.holds(value):
-                raise self._wrong(name, value, rule.needs)
+        values = {name: getattr(self, name) for name in kinds_of(type(self))}
+        _, wrong = check(type(self), values, f"{type(self).__name__}.")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
         self._checked_extra(self.extra)
         return True
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, the extra ones beside the fields: `type(config)(config.to_dict()) == config`."""
-        return {name: getattr(self, name) for name in self._rules()} | copy.deepcopy(self.extra)
+        return {name: getattr(self, name) for name in kinds_of(type(self))} | copy.deepcopy(self.extra)
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
@@ -193,21 +154,21 @@ class WMVAEConfig(_Config):
 
     _limits = ("frames_per_epoch",)
 
-    height: int = _whole(64)
-    width: int = _whole(64)
-    latent_size: int = _whole(32)
-    device: str = _device("cuda")
-    train_batch_size: int = _whole(32)
-    num_epochs: int = _whole(10)
-    data_dir: str = _text("./data")
-    learning_rate: float = _rate(1e-3)
-    logdir: str = _text("results")
-    noreload: bool = _flag(False)
-    nosamples: bool = _flag(False)
-    scheduler_patience: int = _whole(5, at_least=0)
-    scheduler_factor: float = _fraction(0.5)
-    early_stopping_patience: int = _whole(30, at_least=0)
-    sample_interval: int = _whole(5)
+    height: Annotated[Count, About("of a frame", "pixels")] = 64
+    width: Annotated[Count, About("of a frame", "pixels")] = 64
+    latent_size: Annotated[Count, About("of z")] = 32
+    device: Annotated[Device, About("where V is trained")] = "cuda"
+    train_batch_size: Annotated[Count, About("of a batch", "frames")] = 32
+    num_epochs: Annotated[Count, About("of training", "epochs")] = 10
+    data_dir: Annotated[Text, About("folder of rollouts")] = "./data"
+    learning_rate: Annotated[Positive, About("Adam's")] = 1e-3
+    logdir: Annotated[Text, About("folder of checkpoints and logs")] = "results"
+    noreload: Annotated[bool, About("start anew, whatever lies in logdir")] = False
+    nosamples: Annotated[bool, About("no sample sheets")] = False
+    scheduler_patience: Annotated[Whole, About("without improvement before the learning rate falls", "epochs")] = 5
+    scheduler_factor: Annotated[Fraction, About("by which it falls")] = 0.5
+    early_stopping_patience: Annotated[Whole, About("without improvement before training stops", "epochs")] = 30
+    sample_interval: Annotated[Count, About("between two sample sheets", "epochs")] = 5
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -222,22 +183,22 @@ class WMMDNRNNConfig(_Config):
 
     _limits = ("batches_per_epoch",)
 
-    latent_size: int = _whole(32)
-    action_size: int = _whole(3)
-    hidden_size: int = _whole(256)
-    gmm_components: int = _whole(5)
-    device: str = _device("cuda")
-    batch_size: int = _whole(16)
-    seq_len: int = _whole(32)
-    num_epochs: int = _whole(30)
-    data_dir: str = _text("./data")
-    learning_rate: float = _rate(1e-3)
-    logdir: str = _text("results")
-    noreload: bool = _flag(False)
-    include_reward: bool = _flag(True)
-    scheduler_patience: int = _whole(5, at_least=0)
-    scheduler_factor: float = _fraction(0.5)
-    early_stopping_patience: int = _whole(30, at_least=0)
+    latent_size: Annotated[Count, About("of z")] = 32
+    action_size: Annotated[Count, About("of an action")] = 3
+    hidden_size: Annotated[Count, About("of h")] = 256
+    gmm_components: Annotated[Count, About("of the mixture", "gaussians")] = 5
+    device: Annotated[Device, About("where M is trained")] = "cuda"
+    batch_size: Annotated[Count, About("of a batch", "sequences")] = 16
+    seq_len: Annotated[Count, About("of a sequence", "steps")] = 32
+    num_epochs: Annotated[Count, About("of training", "epochs")] = 30
+    data_dir: Annotated[Text, About("folder of rollouts")] = "./data"
+    learning_rate: Annotated[Positive, About("the optimizer's")] = 1e-3
+    logdir: Annotated[Text, About("folder of checkpoints and logs")] = "results"
+    noreload: Annotated[bool, About("start anew, whatever lies in logdir")] = False
+    include_reward: Annotated[bool, About("the reward is part of the loss")] = True
+    scheduler_patience: Annotated[Whole, About("without improvement before the learning rate falls", "epochs")] = 5
+    scheduler_factor: Annotated[Fraction, About("by which it falls")] = 0.5
+    early_stopping_patience: Annotated[Whole, About("without improvement before training stops", "epochs")] = 30
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -255,15 +216,15 @@ class WMControllerConfig(_Config):
 
     _limits = ("max_generations", "eval_every", "eval_episodes", "whitening_episodes", "num_lanes")
 
-    latent_size: int = _whole(32)
-    hidden_size: int = _whole(200)
-    action_size: int = _whole(3)
-    env_name: str = _text("CarRacing-v2")
-    logdir: str = _text("results")
-    n_samples: int = _whole(4)
-    pop_size: int = _whole(10, at_least=2)
-    target_return: float = _target(950.0)
-    max_workers: int = _whole(32)
-    display: bool = _flag(True)
-    time_limit: int = _whole(1000)
+    latent_size: Annotated[Count, About("of z")] = 32
+    hidden_size: Annotated[Count, About("of h")] = 200
+    action_size: Annotated[Count, About("of an action")] = 3
+    env_name: Annotated[Text, About("Gymnasium id")] = "CarRacing-v2"
+    logdir: Annotated[Text, About("folder of checkpoints and logs")] = "results"
+    n_samples: Annotated[Count, About("evaluations of a candidate", "episodes")] = 4
+    pop_size: Annotated[int, Ge(2), About("population size", "candidates")] = 10
+    target_return: Annotated[Target, About("at which evolution stops", "reward")] = 950.0
+    max_workers: Annotated[Count, About("at most", "processes")] = 32
+    display: Annotated[bool, About("show progress")] = True
+    time_limit: Annotated[Count, About("of an episode at most", "steps")] = 1000
     extra: dict[str, Any] = field(default_factory=dict)

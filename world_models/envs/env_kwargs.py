@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -30,11 +29,6 @@ def parse_env_kwargs(text: str | Mapping[str, Any] | None) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"env_kwargs={text} is no JSON ({error}): give an object, such as {EXAMPLE}.") from error
     return _plain(value)
-
-
-def add_env_kwargs(parser: argparse.ArgumentParser, text: str = "what the environment is made with") -> None:
-    """The flag --env_kwargs; its text is left as it is, for `parse_env_kwargs`."""
-    parser.add_argument("--env_kwargs", metavar="JSON", help=f"""{text}: '{{"continuous": true}}'""")
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import logging
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ from typing import Protocol
 
 import torch
 
-from world_models.envs.env_kwargs import add_env_kwargs
 from world_models.errors import ConfigError
 from world_models.models.load import load_cell, load_vae
 from world_models.report.episode import frames_per_second, shown
@@ -19,7 +17,7 @@ from world_models.report.figures.inner import InnerView, Seen
 from world_models.report.figures.panels import compose, panels_of
 from world_models.report.video import VideoWriter, check_target, find_ffmpeg
 from world_models.report.window import KEYS, NoScreen, Quit, Restart, Window, has_screen
-from world_models.rollout.driver import BACKENDS, Driver, Recipe
+from world_models.rollout.driver import Driver, Recipe
 from world_models.rollout.loop import Transition
 from world_models.types import Episode, EpisodeResult, UInt8Array
 
@@ -159,21 +157,3 @@ class _Viewer:
         """The last moment's panels above seed, these words, the return, and the dream's temperature."""
         foot = [f"seed {self.seed}", words, f"return {self.sum:.1f}", f"temperature {self.temperature:g}"]
         self.screen.show(compose(self.panels, foot), hold)
-
-
-def add_watch_flags(parser: argparse.ArgumentParser, seed: int) -> None:
-    """The flags of `world-models watch`; `seed` is the default."""
-    add = parser.add_argument
-    add("--logdir", required=True, help="the run's folder")
-    add("--seed", type=int, default=seed, help=f"of the first episode ({seed}); R goes on to the next")
-    add(
-        "--out",
-        metavar="FILE",
-        help="write a video (.mp4) of one episode, not a window; where there is no screen, into this folder",
-    )
-    add("--temperature", type=float, default=1.0, metavar="X", help="of the dream: more is less certain (1)")
-    add("--dream_steps", type=int, default=50, metavar="N", help="steps a dream goes on alone (50; 0: no dream)")
-    add("--env", metavar="ID", help="another environment than the controller's")
-    add_env_kwargs(parser, "what that is made with (the controller's)")
-    add("--backend", choices=BACKENDS, default="gymnasium", help="who draws (gymnasium)")
-    add("--time_limit", type=int, metavar="N", help="steps of an episode at most (the environment's)")

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from world_models.datasets.rollout_files import write_rollout
+from world_models.envs.choices import POLICIES
 from world_models.envs.env_kwargs import told
 from world_models.envs.frames import ResizedLanes
 from world_models.envs.mirrored import in_mirror
@@ -28,8 +29,6 @@ from world_models.rollout.loop import Listener, Policy, drive
 from world_models.rollout.policies import ControllerPolicy, NoisePolicy
 from world_models.rollout.population import around
 from world_models.rollout.recipe import (
-    BACKENDS,
-    POLICIES,
     Recipe,
     choose_backend,
     make_agent,
@@ -42,7 +41,7 @@ from world_models.search.algorithms.policy_gradient import Experience
 from world_models.types import DoubleArray, Episode, EpisodeResult, Rollout
 from world_models.utils.threads import one_torch_thread
 
-__all__ = ["BACKENDS", "POLICIES", "Driver", "Recipe", "choose_backend", "make_agent", "make_lanes"]
+__all__ = ["Driver", "Recipe", "choose_backend", "make_agent", "make_lanes"]
 
 
 class Driver:

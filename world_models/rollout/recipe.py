@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from world_models.envs.actions import ActionAdapter
+from world_models.envs.choices import BACKENDS
 from world_models.envs.env_kwargs import told
 from world_models.envs.envpool_env import EnvPoolLanes, envpool_installed
 from world_models.envs.gym_env import GymLanes
@@ -22,8 +23,6 @@ from world_models.models.load import load_cell, load_controller, load_vae
 from world_models.rollout.states import Dreamed
 from world_models.types import UInt8Array
 
-BACKENDS = ("auto", "redrawn", "envpool", "gymnasium")
-POLICIES = ("agent", "brownian", "uniform")
 DREAMS = 256  # of one batch, where nothing else is asked for
 
 

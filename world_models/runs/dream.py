@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from world_models import budgets
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.dream_starts import load_starts, starts_path
@@ -24,6 +22,7 @@ from world_models.search.dream_run import DreamRun
 from world_models.search.settings import ControllerSettings
 from world_models.training.fit.latents import latent_source, read_or_make, write_starts
 from world_models.training.train_controller import ControllerResult, evolve
+from world_models.typed import Number, as_type
 from world_models.utils.run_dir import best_path, load_checkpoint, log_path
 
 
@@ -42,32 +41,11 @@ def train_in_dream(config: WMControllerConfig, rules: DreamRules, pessimism: flo
         ConfigError: a setting cannot work.
     """
     config = WMControllerConfig({**config.to_dict(), "num_lanes": config.extra.get("num_lanes", DREAMS)})
-    check_pessimism(pessimism)
+    pessimism = as_type(Number, pessimism, "pessimism")
     load_starts(starts_path(config.logdir))  # refused before anything is started
     settings = ControllerSettings.from_config(config)
     environment_actions(config.env_name, settings.env_kwargs)
     return evolve(DreamRun(config, settings, rules, pessimism))
-
-
-def dream_of(table: Mapping[str, Any]) -> tuple[DreamRules, float]:
-    """The rules and the pessimism of a preset's table `dream`.
-
-    Raises:
-        ConfigError: a value cannot work.
-    """
-    try:
-        rules = DreamRules(**{name: value for name, value in table.items() if name != "pessimism"})
-        pessimism = float(table.get("pessimism", 0.0))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"dream is {dict(table)}, and one of these cannot be: {error}.") from error
-    check_pessimism(pessimism)
-    return rules, pessimism
-
-
-def check_pessimism(pessimism: float) -> None:
-    """Raises ConfigError where it is not a finite number of at least 0."""
-    if not 0 <= pessimism < np.inf:
-        raise ConfigError(f"pessimism={pessimism!r} cannot work: give a finite number of at least 0.")
 
 
 def evaluate_dream(

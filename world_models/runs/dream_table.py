@@ -14,9 +14,6 @@ from world_models.runs.summary import write_json
 from world_models.utils.run_dir import best_path, load_checkpoint
 from world_models.utils.scores import json_object
 
-TEMPERATURES = (0.1, 0.5, 1.0, 1.15, 1.3)
-"""The paper's."""
-
 PUBLISHED = {
     TAKE_COVER: {
         0.1: ((2086, 140), (193, 58)),

@@ -26,8 +26,6 @@ from world_models.utils.progress import Progress
 from world_models.utils.threads import cpu_count
 from world_models.utils.versions import versions
 
-EVALUATION_SEED = 10_000  # Gymnasium seeds from here on are for scores alone
-
 
 def run_recipe(
     logdir: str | Path,

@@ -12,6 +12,7 @@ from world_models import budgets
 from world_models.configs.presets import Preset
 from world_models.configs.wm_config import WMControllerConfig, WMMDNRNNConfig, WMVAEConfig
 from world_models.datasets.rollout_files import find_rollouts
+from world_models.envs.choices import EVALUATION_SEED
 from world_models.envs.contract.probe import check_environment
 from world_models.envs.env_kwargs import named
 from world_models.envs.registry import canonical_id
@@ -19,21 +20,23 @@ from world_models.errors import CheckpointError, ConfigError
 from world_models.models.load import load_vae
 from world_models.rollout.driver import Recipe, choose_backend
 from world_models.runs.collection import generate_rollouts
-from world_models.runs.dream import dream_of, train_in_dream
-from world_models.runs.evaluation import EVALUATION_SEED, evaluate_recipe, run_recipe
+from world_models.runs.dream import train_in_dream
+from world_models.runs.evaluation import evaluate_recipe, run_recipe
 from world_models.runs.preflight import check_at_least, check_data, check_rollouts, check_settings, check_split
+from world_models.runs.repeat import note_run
 from world_models.runs.report import report_run
+from world_models.runs.stages import ControllerOfRound, MdrnnOfRound, VaeOfRound, dream_of, read_stages
 from world_models.runs.summary import table, write_json
 from world_models.search.suitability import check_run
 from world_models.training.fit.sequences import check_folder
 from world_models.training.train_controller import train_controller
 from world_models.training.train_convvae import train_convae
 from world_models.training.train_mdn_rnn import train_mdn_rnn
+from world_models.typed import kinds_of, renamed
 from world_models.types import FRAME_SIZE
 from world_models.utils.device import resolve_device
 from world_models.utils.precision import arithmetic
 from world_models.utils.run_dir import best_path
-from world_models.utils.run_settings import write_settings
 from world_models.utils.tracking import Tracking
 from world_models.utils.versions import versions
 
@@ -41,7 +44,7 @@ Result = TypeVar("Result")
 
 
 class Pipeline:
-    """One run's stages with resolved settings (`arguments.resolve`), checked before anything is written.
+    """One run's stages with resolved settings (`runs.resolve`), checked before anything is written.
 
     Args:
         args: The settings.
@@ -78,11 +81,13 @@ class Pipeline:
         common = {"seed": a.seed, "tensorboard": a.tensorboard, "wandb": a.wandb}
         Tracking.from_extra(common)
         test = {} if a.num_test_files is None else {"num_test_files": a.num_test_files}
-        vae = {**self.preset.vae, **common, **test}
-        rnn = {**self.preset.rnn, **common, **test}
-        self.keeps_vae, self.carries_rnn = bool(vae.pop("keep", False)), bool(rnn.pop("carry", False))
+        self.stages = read_stages(self.preset)
+        vae = {**renamed(self.preset.vae, kinds_of(VaeOfRound)), **common, **test}
+        rnn = {**renamed(self.preset.rnn, kinds_of(MdrnnOfRound)), **common, **test}
+        vae.pop("frozen", None)
+        rnn.pop("from_previous_round", None)
         ctrl = {
-            **self.preset.ctrl,
+            **renamed(self.preset.ctrl, kinds_of(ControllerOfRound)),
             **common,
             "backend": a.backend,
             "noreload": a.noreload,
@@ -93,9 +98,9 @@ class Pipeline:
             ctrl["max_generations"] = a.ctrl_generations
         if a.film_every is not None:
             ctrl["film_every"] = a.film_every
-        carried = ctrl.pop("carry", True)
+        carried = ctrl.pop("from_previous_round", True)
         if self.earlier is not None:
-            ctrl |= {"driving": a.data_dir} | ({"start_from": str(self.earlier)} if carried else {})
+            ctrl |= {"whitening_rollouts": a.data_dir} | ({"refit_from": str(self.earlier)} if carried else {})
         folders: dict[str, Any] = {"logdir": a.logdir}
         return (
             WMVAEConfig(
@@ -168,10 +173,10 @@ class Pipeline:
                 policy=a.policy,
                 backend=a.backend,
                 seed=a.seed,
-                hopeless=self.preset.collect.get("hopeless"),
+                hopeless=self.stages["collect"].early_termination,
                 logdir=driver,
                 spread=a.spread,
-                mirrored=bool(self.preset.collect.get("mirrored")),
+                mirrored=self.stages["collect"].mirrored,
                 env_kwargs=a.env_kwargs,
             ),
         )
@@ -184,7 +189,7 @@ class Pipeline:
     def train_vae(self) -> None:
         """Stage V; where a later round keeps it, it lies there already."""
         self.check_data()
-        if self.keeps_vae and self.earlier is not None:
+        if self.stages["vae"].frozen and self.earlier is not None:
             return
         self._timed("vae", lambda: train_convae(self.vae_config))
 
@@ -219,17 +224,9 @@ class Pipeline:
         check_split(self.args.num_test_files, self.args.num_rollouts)
         self.collect()
         check_folder(self.rnn_config)
-        self._note_settings()
+        note_run(self.args, self.env_id, self.device)
         for stage in stages.values():
             stage()
-
-    def _note_settings(self) -> None:
-        """What the run as a whole was asked for; each stage notes its own when it begins to train."""
-        names = ("preset", "seed", "num_rollouts", "rollout_len", "policy", "spread", "backend", "amp")
-        asked = {name: getattr(self.args, name) for name in names}
-        asked |= {f"dream_{name}": value for name, value in self.preset.dream.items()}
-        environment = {"env": self.env_id, "env_kwargs": dict(self.args.env_kwargs)}
-        write_settings(self.args.logdir, "run", {**environment, **asked, "device": self.device})
 
     # -- what comes after ----------------------------------------------------------------------------
 

@@ -19,20 +19,13 @@ from world_models.types import FRAME_SIZE
 
 _LOG = logging.getLogger(__name__)
 
-_COUNTS = ("num_rollouts", "rollout_len", "num_workers")
-
 
 def check_settings(args: argparse.Namespace, ctrl: WMControllerConfig) -> None:
-    """The numbers and folders of a run.
+    """The folders of a run, and what stage C is told.
 
     Raises:
         ConfigError: one of them cannot work; the message names it and its value.
     """
-    for name in _COUNTS:
-        check_at_least(name, getattr(args, name), 1)
-    check_at_least("seed", args.seed, 0)
-    if args.num_test_files is not None:
-        check_at_least("num_test_files", args.num_test_files, 0)
     for name in ("data_dir", "logdir"):
         _check_folder(name, Path(getattr(args, name)))
     ControllerSettings.from_config(ctrl)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from world_models.envs.env_kwargs import add_env_kwargs, parse_env_kwargs
+from world_models.envs.choices import EVALUATION_SEED
+from world_models.envs.env_kwargs import parse_env_kwargs
 from world_models.errors import (
     CheckpointError,
     ConfigError,
@@ -21,7 +21,7 @@ from world_models.report import write_report
 from world_models.report.episode import FilmedEpisode, film
 from world_models.report.run import read_run
 from world_models.rollout.driver import Recipe
-from world_models.runs.evaluation import EVALUATION_SEED, evaluate_recipe, median_episode, run_recipe
+from world_models.runs.evaluation import evaluate_recipe, median_episode, run_recipe
 from world_models.utils.run_dir import STAGES, best_path
 from world_models.utils.scores import read_scores
 
@@ -104,14 +104,3 @@ def _episode(
     except (MissingDependencyError, EnvironmentNameError, EnvironmentFailure, CheckpointError, ConfigError) as error:
         return None, f"No episode could be driven here: {error}"
     return episode, f"Seed {seed}, return {episode.result.episode_return:.0f}.{which}"
-
-
-def add_report_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of `world-models report`."""
-    add = parser.add_argument
-    add("--logdir", required=True, help="the run's folder")
-    add("--data_dir", help="rollouts to tell of, and to show V and M on")
-    add("--out", help="the report's folder (<logdir>/report)")
-    add("--video", action=argparse.BooleanOptionalAction, default=True, help="drive and film one episode")
-    add("--seed", type=int, help="of that episode (the median of those scored)")
-    add_env_kwargs(parser, "what its environment is made with (the controller's)")

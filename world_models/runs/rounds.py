@@ -13,8 +13,8 @@ from typing import Any
 from world_models.datasets.dream_starts import starts_path
 from world_models.errors import ConfigError
 from world_models.runs.pipeline import Pipeline
-from world_models.runs.preflight import check_at_least
-from world_models.runs.resolved_flags import resolve
+from world_models.runs.repeat import note_run
+from world_models.runs.resolve import resolve
 from world_models.runs.summary import write_json
 from world_models.utils.run_dir import STAGES, best_path, log_path, read_jsonl, stage_dir
 from world_models.utils.run_settings import FILE_NAME
@@ -24,17 +24,11 @@ _LOG = logging.getLogger(__name__)
 _OF_ONE_ROUND = ("checkpoint.tar", "log.jsonl", "samples", f"{EVENTS}*", "wandb*")
 
 
-_MOST = 1000
-
-
 class Run(Pipeline):
     """A run of one round or of several: what the command line starts."""
 
     def train(self) -> None:
         """The stages that --stage asks for; "all" goes through all rounds."""
-        check_at_least("rounds", self.args.rounds, 1)
-        if self.args.rounds > _MOST:
-            raise ConfigError(f"rounds={self.args.rounds} cannot work: give at most {_MOST}.")
         asked = self.args.given.get("rounds")
         if asked is not None and asked > 1 and self.args.stage != "all":
             raise ConfigError(f"--rounds {asked} is of --stage all, and --stage is {self.args.stage}: leave one out.")
@@ -48,9 +42,9 @@ class Rounds:
     """The iterative procedure (Ha & Schmidhuber 2018, section 5): drive, add the rollouts, train all again.
 
     Round k lies in `<logdir>/round_<k>`; all rounds add to one data folder. A round begins with V's weights of
-    the round before (which a preset can keep as they are: `keep` in its `vae`) and with its controller, refitted to
-    the new V and M; where `carry` in its `rnn` says so also with M's weights. After each round the best one's
-    files (where C is evolved in M: the last one's) are copied to `<logdir>/{vae,mdrnn,ctrl}`, and
+    the round before (which a preset can keep as they are: `frozen` in its `vae`) and with its controller, refitted to
+    the new V and M; where `from_previous_round` in its `rnn` says so also with M's weights. After each round the best
+    one's files (where C is evolved in M: the last one's) are copied to `<logdir>/{vae,mdrnn,ctrl}`, and
     `<logdir>/rounds.json` says what each came to: a run that was stopped goes on in the round it was in.
 
     Args:
@@ -71,6 +65,7 @@ class Rounds:
         for number, pipeline in enumerate(pipelines, 1):
             if number > len(self.rounds):
                 self._round(number, pipeline)
+                note_run(self.args, pipeline.env_id, pipeline.device)
         stages = dict.fromkeys(stage for each in self.rounds for stage in each["seconds"])
         return {s: round(sum(each["seconds"].get(s, 0.0) for each in self.rounds), 1) for s in stages}
 
@@ -82,7 +77,7 @@ class Rounds:
         given = argparse.Namespace(**self.args.given)
         given.data_dir, given.logdir, given.rounds = self.args.data_dir, str(self._folder(number)), 1
         given.env_kwargs = self.args.env_kwargs
-        args = resolve(given, table)
+        args = resolve(given, table, self.args.earlier)
         if not self.args.table.rounds:
             args.num_rollouts *= number
         return Pipeline(args, self._folder(number - 1) if number > 1 else None)
@@ -122,10 +117,10 @@ class Rounds:
 def _begin(folder: Path, pipeline: Pipeline) -> None:
     """V of the round before, and its M where it is carried over; what lies there already is the round's own."""
     assert pipeline.earlier is not None
-    for stage in ("vae", "mdrnn") if pipeline.carries_rnn else ("vae",):
+    for stage in ("vae", "mdrnn") if pipeline.stages["rnn"].from_previous_round else ("vae",):
         if best_path(folder, stage).exists():
             continue
-        kept = stage == "vae" and pipeline.keeps_vae  # then its log is this round's as well
+        kept = stage == "vae" and pipeline.stages["vae"].frozen  # then its log is this round's as well
         ignored = [name for name in _OF_ONE_ROUND if not (kept and name == "log.jsonl")]
         source, target = pipeline.earlier / stage, folder / stage
         shutil.copytree(source, target, ignore=shutil.ignore_patterns(*ignored), dirs_exist_ok=True)

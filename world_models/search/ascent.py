@@ -41,7 +41,7 @@ def ascend(
             an episode.
     """
     rules = rules or GradientRules()
-    rules = replace(rules, steps=budgets.at_most("update_steps", rules.steps))
+    rules = replace(rules, rollout_steps=budgets.at_most("update_steps", rules.rollout_steps))
     lanes, controller = driver.states()
     seeds = (derive_seed("ascent", seed, i) for i in itertools.count())
     collector = Collector(lanes, [seeds] * lanes.num_lanes, controller.inputs, driver.recipe.time_limit)
@@ -49,8 +49,8 @@ def ascend(
     scale = Scale.of(parameters, states, lanes.actions.size, controller.bias)
     learner = PolicyGradient(parameters, scale, controller.bias, derive_seed("policy gradient", seed), rules)
     while done < steps:
-        experience = collector.collect(lambda _, states: learner.act(states), rules.steps).experience
-        done += rules.steps * lanes.num_lanes
+        experience = collector.collect(lambda _, states: learner.act(states), rules.rollout_steps).experience
+        done += rules.rollout_steps * lanes.num_lanes
         learner.learn(experience, done / steps)
         if progressed is not None:
             progressed(done, float(experience.rewards.mean()), float(experience.ended.float().mean()))

@@ -41,7 +41,7 @@ class EvolutionBasis:
         self.config = config
         self.settings = settings
         self.env_id = canonical_id(config.env_name)
-        if any(phase.foreseen for phase in settings.phases):
+        if any(phase.action_effect_states for phase in settings.phases):
             load_starts(starts_path(config.logdir))  # where M is asked: refused before anything is started
         self.tracking = Tracking.from_extra(config.extra)
         self.tracker: Tracker
@@ -108,7 +108,7 @@ class EvolutionBasis:
             return PlainSpace(parameters)
         if self.settings.warm_start:
             return warm_space(self.config.logdir, self.settings.warm_start, self.template)
-        if self.settings.driving:
+        if self.settings.whitening_rollouts:
             return driving_space(self.config.logdir, self.env_id, self.settings, self.template)
         return fit_space(self._states(), self.settings, self.template)
 

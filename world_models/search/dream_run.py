@@ -74,7 +74,7 @@ class DreamRun(EvolutionRun):
         if not steps:
             return best, {}
         both = np.stack([best, self._higher(best, number, steps)])
-        count = self.settings.choice_episodes or self.settings.eval_episodes
+        count = self.settings.selection_episodes or self.settings.eval_episodes
         before, after = self._returns_of(both, "ascent", count, number).mean(1).tolist()
         if after > before:
             self.state.best_return = after

@@ -11,7 +11,7 @@ import torch
 
 from world_models import budgets
 from world_models.rollout.experience import Collected
-from world_models.search.algorithms.phases import Phase
+from world_models.search.algorithms.phase import Phase
 from world_models.search.algorithms.policy_gradient import GradientRules, PolicyGradient, Scale
 from world_models.search.algorithms.saved import check_settings
 from world_models.search.algorithms.spaces import WhitenedSpace
@@ -21,17 +21,17 @@ from world_models.types import DoubleArray
 # lap is rare and far from the rest: it counts in full. No running average of the weights: a phase has that of its last
 # means.
 _RULES = GradientRules(
-    steps=96,
-    discount=0.998,
-    last_discount=0.999,
-    last_noise=1 / 3,
-    passes=4,
-    batch=1152,
-    rate=8e-4,
-    last_rate=0.1,
-    memory=0.0,
-    critic_first=6,
-    largest=30.0,
+    rollout_steps=96,
+    gamma=0.998,
+    final_gamma=0.999,
+    final_action_noise=1 / 3,
+    epochs=4,
+    minibatch=1152,
+    learning_rate=8e-4,
+    final_learning_rate=0.1,
+    ema_decay=0.0,
+    critic_warmup=6,
+    advantage_clip=30.0,
 )
 _PROGRESS_SIZE = 2  # of `Collector`
 
@@ -52,9 +52,15 @@ class GradientSearch:
         assert space.offset is not None
         self._space, self._phase, self.pop_size = space, phase, phase.pop_size * phase.samples
         self.updates = budgets.at_most("updates", self.updates)
-        self.steps = budgets.at_most("update_steps", _RULES.steps)
-        rate = phase.mean_rate * _RULES.rate
-        rules = replace(_RULES, steps=self.steps, noise=phase.sigma, rate=rate, late=phase.late)
+        self.steps = budgets.at_most("update_steps", _RULES.rollout_steps)
+        rate = phase.mean_learning_rate * _RULES.learning_rate
+        rules = replace(
+            _RULES,
+            rollout_steps=self.steps,
+            action_noise=phase.sigma,
+            learning_rate=rate,
+            delayed_actions=phase.delayed_actions,
+        )
         scale = Scale(
             torch.from_numpy(space.center),
             torch.from_numpy(space.spread_of_entries),
@@ -84,14 +90,20 @@ class GradientSearch:
 
     def learn(self, found: Collected, done: float) -> None:
         """One update by experience of C as it is; `done` is the share of the phase that is behind it."""
-        rewards = found.experience.rewards - self._phase.lost * found.early_terminated
+        rewards = found.experience.rewards - self._phase.early_termination_penalty * found.early_terminated
         self._learner.learn(found.experience._replace(rewards=rewards), done)
 
     @property
     def _settings(self) -> dict[str, Any]:
         mine = self._phase
-        lanes = {"sigma0": mine.sigma, "mean_rate": mine.mean_rate, "pop_size": self.pop_size}
-        return {**lanes, "lost": mine.lost, "late": list(mine.late), "mirrored": mine.mirrored}
+        # Files keep the names that these had first.
+        lanes = {"sigma0": mine.sigma, "mean_rate": mine.mean_learning_rate, "pop_size": self.pop_size}
+        return {
+            **lanes,
+            "lost": mine.early_termination_penalty,
+            "late": list(mine.delayed_actions),
+            "mirrored": mine.mirrored,
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, from which `load_state_dict` goes on exactly."""

@@ -39,16 +39,16 @@ def driving_states(
 
 
 def refitted(
-    start_from: str | Path,
+    refit_from: str | Path,
     rollouts: Sequence[Rollout],
     states: Sequence[npt.NDArray[np.float32]],
     template: Controller,
     actions: ActionAdapter,
 ) -> DoubleArray:
-    """Flat parameters (P,) with which C on another V and M acts as the run `start_from`'s did.
+    """Flat parameters (P,) with which C on another V and M acts as the run `refit_from`'s did.
 
     Args:
-        start_from: The old run's folder, with V, M and a linear C.
+        refit_from: The old run's folder, with V, M and a linear C.
         rollouts: What an agent drove.
         states: What the new C would have seen in each of them, (T, D) (`driving_states`).
         template: A controller of the new one's architecture, linear.
@@ -57,10 +57,10 @@ def refitted(
     Raises:
         CheckpointError: a stage is missing, or the old C is not linear.
     """
-    teacher, _ = load_controller(start_from)
+    teacher, _ = load_controller(refit_from)
     if teacher.hidden_layers:
-        raise CheckpointError(f"C in {start_from} has hidden layers: only a linear controller can be carried over.")
-    old = _agent(start_from, teacher, actions)
+        raise CheckpointError(f"C in {refit_from} has hidden layers: only a linear controller can be carried over.")
+    old = _agent(refit_from, teacher, actions)
     seen = [each.astype(np.float64) for each in states]
     return _refit(seen, [_outputs(teacher, old, rollout) for rollout in rollouts], actions, template.bias)
 

@@ -19,7 +19,7 @@ from world_models.report.episode import film
 from world_models.rollout.population import neighbours
 from world_models.rollout.recipe import DREAMS
 from world_models.search.action_effects import with_foreseen
-from world_models.search.algorithms.phases import GRADIENT
+from world_models.search.algorithms.phase import GRADIENT
 from world_models.search.algorithms.spaces import WhitenedSpace
 from world_models.search.basis import STAGE, EvolutionBasis
 from world_models.search.gradient_phase import GradientSearch
@@ -87,7 +87,7 @@ class EvolutionRun(EvolutionBasis):
         phase_over = now.phase_over
         asked = now.generation % self.settings.eval_every == 0 or phase_over or self._over()
         if asked and not self._forgotten(phase_over):
-            decisive = bool(self.settings.choice_episodes) and (phase_over or self._over())
+            decisive = bool(self.settings.selection_episodes) and (phase_over or self._over())
             record |= self._choose(leader) if decisive else self._re_evaluate(leader)
         if phase_over and not now.last_phase:
             record |= self._next_phase()
@@ -101,7 +101,7 @@ class EvolutionRun(EvolutionBasis):
     def _forgotten(self, phase_over: bool) -> bool:
         """Whether the first phase leaves nothing behind, as the next begins anew: nobody asks what it has come to."""
         now = self.state
-        return phase_over and not now.phase and not now.last_phase and self.settings.phases[0].anew
+        return phase_over and not now.phase and not now.last_phase and self.settings.phases[0].from_scratch
 
     def _next_phase(self) -> dict[str, Any]:
         """From the best point, in a new space where the phase wants one; what the log says of it."""
@@ -110,7 +110,7 @@ class EvolutionRun(EvolutionBasis):
         facts: dict[str, Any] = {}
         if s.phases[number - 1].components or s.phases[number - 1].search == GRADIENT:
             best, facts = self._ascended(now.space.to_parameters(now.best_point), number)
-            start = now.origin if s.phases[number - 1].anew else best
+            start = now.origin if s.phases[number - 1].from_scratch else best
             now.space = self._space_about(start, number)
             now.best_point = now.space.to_point(best) if start is now.origin else np.zeros(now.space.size)
         now.begin_phase(number, now.best_point, now.generation)
@@ -126,7 +126,7 @@ class EvolutionRun(EvolutionBasis):
             return WhitenedSpace.of_entries(states, self.template.action_size, self.settings.bias, best)
         wanted = replace(self.settings, components=phase.components)
         space = fit_space(states, wanted, self.template, best).with_gains()
-        return self._asked(space, best, number, phase.foreseen) if phase.foreseen else space
+        return self._asked(space, best, number, phase.action_effect_states) if phase.action_effect_states else space
 
     def _asked(self, space: WhitenedSpace, best: DoubleArray, number: int, asked: int) -> WhitenedSpace:
         """The space with the directions that M foresees to matter; what is dreamed for it counts as no step."""
@@ -158,7 +158,7 @@ class EvolutionRun(EvolutionBasis):
             self._episodes(tracks, len(points)),
             now.space.to_parameters(points),
             horizon,
-            self.settings.hopeless or None,
+            self.settings.early_termination or None,
         )
         each = np.array([r.expected_return(horizon) for r in results]).reshape(samples, -1)
         returns = self._fitness(each)
@@ -184,7 +184,7 @@ class EvolutionRun(EvolutionBasis):
         seeds: list[int] | None = [self._seed("lane", generation, lane) for lane in range(search.pop_size)]
         limits: dict[str, Any] = {
             "time_limit": self.config.time_limit,
-            "early_termination": self.settings.hopeless or None,
+            "early_termination": self.settings.early_termination or None,
         }
         for _ in range(search.updates):
             parameters = now.space.to_parameters(search.mean)
@@ -214,7 +214,7 @@ class EvolutionRun(EvolutionBasis):
         """
         if self.state.search.paired:
             return [Episode(k, derive_seed(t, k % (candidates // 2))) for t in tracks for k in range(candidates)]
-        own = not self.settings.shared_tracks
+        own = not self.settings.common_random_numbers
         return [Episode(k, derive_seed(t, k) if own else t) for t in tracks for k in range(candidates)]
 
     def _fitness(self, returns: DoubleArray) -> DoubleArray:
@@ -248,7 +248,7 @@ class EvolutionRun(EvolutionBasis):
         """
         now = self.state
         points = np.stack([now.search.mean, leader, now.means.average, now.best_point])
-        parameters, count = now.space.to_parameters(points), self.settings.choice_episodes
+        parameters, count = now.space.to_parameters(points), self.settings.selection_episodes
         returns = self._returns_of(parameters, "choice", count, now.phase)
         now.best_return = -np.inf
         self._keep_best(points, returns)

@@ -51,9 +51,9 @@ def make_template(config: WMControllerConfig, settings: ControllerSettings) -> C
 
 
 def driving_space(logdir: str | Path, env_id: str, settings: ControllerSettings, template: Controller) -> WhitenedSpace:
-    """The space whitened with what an agent's rollouts in `settings.driving` show to V and M in `logdir`.
+    """The space whitened with what an agent's rollouts in `settings.whitening_rollouts` show to V and M in `logdir`.
 
-    It lies about the controller of the run `settings.start_from`, refitted to this V and M, where one is named.
+    It lies about the controller of the run `settings.refit_from`, refitted to this V and M, where one is named.
 
     Raises:
         CheckpointError: a stage is missing, or the old C is not linear.
@@ -61,9 +61,9 @@ def driving_space(logdir: str | Path, env_id: str, settings: ControllerSettings,
         ConfigError: there are not so many components.
     """
     actions = environment_actions(env_id, settings.env_kwargs)
-    rollouts = agent_rollouts(settings.driving)
+    rollouts = agent_rollouts(settings.whitening_rollouts)
     states = driving_states(logdir, rollouts, template, actions)
-    offset = refitted(settings.start_from, rollouts, states, template, actions) if settings.start_from else None
+    offset = refitted(settings.refit_from, rollouts, states, template, actions) if settings.refit_from else None
     return fit_space(np.concatenate(states), settings, template, offset)
 
 
@@ -85,19 +85,19 @@ def fit_space(
 
 
 def first_mean(space: Space, template: Controller, settings: ControllerSettings, seed: int) -> DoubleArray:
-    """Where the search begins, (P,): zeros but for `first_bias`; `seed` draws the weights of an MLP.
+    """Where the search begins, (P,): zeros but for `initial_bias`; `seed` draws the weights of an MLP.
 
     Raises:
-        ConfigError: `first_bias` is not of the actions' size.
+        ConfigError: `initial_bias` is not of the actions' size.
     """
     mean = np.zeros(space.size)
     if isinstance(space, PlainSpace) and settings.hidden_layers:
         # With every weight at zero an MLP's first layers would do nothing.
         mean = np.random.default_rng(seed).standard_normal(space.size) * 0.1
-    bias = settings.first_bias
+    bias = settings.initial_bias
     if bias and len(bias) != template.action_size:
         raise ConfigError(
-            f"first_bias has {len(bias)} numbers, C has {template.action_size} actions: give one an action."
+            f"initial_bias has {len(bias)} numbers, C has {template.action_size} actions: give one an action."
         )
     if bias:
         mean[-len(bias) :] = bias  # in every space the last numbers are the output layer's bias

@@ -15,7 +15,8 @@ from world_models.search.algorithms.cma_es import CmaEs
 from world_models.search.algorithms.episode_choice import TrackPool
 from world_models.search.algorithms.episodes_per_candidate import SampleSize
 from world_models.search.algorithms.pgpe import Pgpe
-from world_models.search.algorithms.phases import GRADIENT, SEARCHES, Phase, RecentMeans
+from world_models.search.algorithms.phase import GRADIENT, Phase
+from world_models.search.algorithms.phases import SEARCHES, RecentMeans
 from world_models.search.algorithms.spaces import Space, WhitenedSpace
 from world_models.search.budget import Spent
 from world_models.search.gradient_phase import GradientSearch
@@ -46,7 +47,7 @@ class EvolutionState:
         self.totals: dict[str, int] = {"episodes": 0, "env_steps": 0}
         self.seconds = 0.0
         self.best_return = -np.inf
-        self.horizon = min(settings.first_horizon or config.time_limit, config.time_limit)
+        self.horizon = min(settings.initial_horizon or config.time_limit, config.time_limit)
         self.origin = space.to_parameters(start)
         self.begin_phase(0, start)
         self.best_point = self.search.mean
@@ -54,7 +55,7 @@ class EvolutionState:
     def begin_phase(self, number: int, start: DoubleArray, generations: int = 0) -> None:
         """A fresh search about `start`, phase 0 with the config's own settings; `generations` are behind it."""
         c, s = self.config, self.settings
-        first = Phase(s.first_sigma, c.pop_size, c.n_samples, 0, s.mean_rate, s.replayed)
+        first = Phase(s.initial_sigma, c.pop_size, c.n_samples, 0, s.mean_learning_rate, s.replay_fraction)
         phase = s.phases[number - 1] if number else first
         seed = self._seed("phase", number) if number else s.seed
         self.phase, self.earlier, self.begun_at = number, generations, self.totals["env_steps"]
@@ -63,9 +64,9 @@ class EvolutionState:
             assert isinstance(self.space, WhitenedSpace)
             self.search = GradientSearch(self.space, phase, seed)
         else:
-            self.search = SEARCHES[phase.search](start, phase.sigma, phase.pop_size, seed, phase.mean_rate)
-        self.samples = SampleSize(phase.samples, s.max_samples, s.wanted_f)
-        self.tracks = TrackPool(phase.replayed)
+            self.search = SEARCHES[phase.search](start, phase.sigma, phase.pop_size, seed, phase.mean_learning_rate)
+        self.samples = SampleSize(phase.samples, s.max_samples, s.target_f_statistic)
+        self.tracks = TrackPool(phase.replay_fraction)
         self.means = RecentMeans()
 
     @property

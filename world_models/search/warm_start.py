@@ -25,7 +25,7 @@ def warm_space(logdir: str | Path, warm_start: str | Path, template: Controller)
         if vae_fingerprint(mine) != vae_fingerprint(theirs):
             raise CheckpointError(
                 f"{best_path(warm_start, stage)} has other weights than {best_path(logdir, stage)}, and C's weights "
-                "mean nothing to another V or M: use start_from, which carries C over."
+                "mean nothing to another V or M: use refit_from, which carries C over."
             )
     controller, _ = load_controller(warm_start)
     if controller.settings != template.settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from world_models.errors import ConfigError
 from world_models.losses.convae_loss import kl_per_latent, vae_loss_parts
 from world_models.notices import say_once
 from world_models.report.figures.latents import ACTIVE_VARIANCE
-from world_models.training.fit import settings
 from world_models.training.fit.devices import autocast_for, compiled, has_fused_adam
 from world_models.training.fit.loop import FitJob, FitResult, fit
 from world_models.training.fit.passes import Batches, Losses
 from world_models.training.fit.sample_sheets import save_sample_sheet
+from world_models.training.fit.settings import VaeSettings
 from world_models.training.fit.splits import split_indices
 from world_models.types import FRAME_SIZE, UInt8Array
 from world_models.utils.device import resolve_device
@@ -50,10 +51,7 @@ def train_convae(config: WMVAEConfig, transform: Transform | None = None) -> Fit
     and `active_latents` over the held-out frames.
 
     Args:
-        config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
-            free_bits=0.0 (nats a latent), kl_weight=1.0, precision="auto" | "fp32" | "bf16",
-            compile=True (CUDA only), frames_per_epoch=None (a cap), sample_count=8, anneal=0.0 (the last share of
-            all batches over which the learning rate falls to 0), tensorboard=True, wandb=False.
+        config: The settings; further ones, of `VaeSettings`, in `extra`.
         transform: albumentations-style, `transform(image=frame)["image"]`, on each training frame.
 
     Raises:
@@ -62,9 +60,10 @@ def train_convae(config: WMVAEConfig, transform: Transform | None = None) -> Fit
         ConfigError: A setting that cannot work.
     """
     _check_size(config)
-    device, seed = resolve_device(config.device), settings.whole(config.extra, "seed", 0)
+    settings = VaeSettings.from_config(config)
+    device, seed = resolve_device(config.device), settings.seed
     cache = FrameCache.open(config.data_dir)
-    train_files, test_files = split_indices(cache.files, config.extra, "vae")
+    train_files, test_files = split_indices(cache.files, settings.num_test_files, "vae")
     if (odd := nothing_to_see(cache, cache.rows_of(train_files))) is not None:
         say_once(_LOG, "%s: %s.", config.data_dir, odd)
     vae = _new_vae(config, device, seed)
@@ -73,9 +72,9 @@ def train_convae(config: WMVAEConfig, transform: Transform | None = None) -> Fit
         logdir=config.logdir,
         model=vae,
         optimizer=torch.optim.Adam(vae.parameters(), lr=config.learning_rate, fused=has_fused_adam(device)),
-        loss_fn=_loss(vae, config, device),
-        train_batches=_batches(cache, train_files, config, seed, transform),
-        test_batches=_batches(cache, test_files, config, seed) if test_files else None,
+        loss_fn=_loss(vae, settings, device),
+        train_batches=_batches(cache, train_files, config.train_batch_size, settings, transform),
+        test_batches=_batches(cache, test_files, config.train_batch_size, settings) if test_files else None,
         num_epochs=config.num_epochs,
         sizes={"latent_size": config.latent_size, "img_channels": _CHANNELS},
         device=device,
@@ -83,13 +82,13 @@ def train_convae(config: WMVAEConfig, transform: Transform | None = None) -> Fit
         scheduler_patience=config.scheduler_patience,
         scheduler_factor=config.scheduler_factor,
         early_stopping_patience=config.early_stopping_patience,
-        anneal=settings.share(config.extra, "anneal"),
+        anneal=settings.anneal,
         noreload=config.noreload,
         seed=seed,
-        autocast=autocast_for(device, _precision(config, device) == "bf16"),
+        autocast=autocast_for(device, _precision(settings.precision, device) == "bf16"),
         summary=count_active_latents,
-        after_epoch=_sampler(vae, cache, test_files or train_files, config),
-        settings=config.to_dict(),
+        after_epoch=_sampler(vae, cache, test_files or train_files, config, settings.sample_count),
+        settings={**config.to_dict(), **asdict(settings)},
         tracking=Tracking.from_extra(config.extra),
     )
     return fit(job)
@@ -174,41 +173,37 @@ def _new_vae(config: WMVAEConfig, device: torch.device, seed: int) -> ConvVAE:
     return vae.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _loss(vae: ConvVAE, config: WMVAEConfig, device: torch.device) -> VAELoss:
+def _loss(vae: ConvVAE, settings: VaeSettings, device: torch.device) -> VAELoss:
     def forward(images: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return reconstruct_with(vae, images, noise)
 
-    fast = compiled(forward, device, bool(config.extra.get("compile", True)))
-    free_bits = settings.number(config.extra, "free_bits", 0.0)
-    return VAELoss(fast, config.latent_size, device, free_bits, settings.number(config.extra, "kl_weight", 1.0))
+    fast = compiled(forward, device, settings.compile)
+    return VAELoss(fast, vae.latent_size, device, settings.free_bits, settings.kl_weight)
 
 
-def _precision(config: WMVAEConfig, device: torch.device) -> str:
-    asked = settings.choice(config.extra, "precision", ("auto", "fp32", "bf16"))
+def _precision(asked: str, device: torch.device) -> str:
     return fast_precision(device) if asked == "auto" else asked
 
 
 def _batches(
     cache: FrameCache,
     files: list[int],
-    config: WMVAEConfig,
-    seed: int,
+    size: int,
+    settings: VaeSettings,
     transform: Transform | None = None,
 ) -> Batches:
-    size = config.train_batch_size
     # The held-out frames are shuffled too (always the same way): a cap then keeps some of every file.
-    cap = settings.whole_or_none(config.extra, "frames_per_epoch")
+    cap = settings.frames_per_epoch
     most = None if cap is None else max(1, cap // size)
-    return FrameBatches(cache, files, size, True, seed, transform, most)
+    return FrameBatches(cache, files, size, True, settings.seed, transform, most)
 
 
 def _sampler(
-    vae: ConvVAE, cache: FrameCache, files: list[int], config: WMVAEConfig
+    vae: ConvVAE, cache: FrameCache, files: list[int], config: WMVAEConfig, count: int
 ) -> Callable[[int], Mapping[str, Image.Image]] | None:
     """What saves a sample sheet every `sample_interval` epochs and after the last one."""
     if config.nosamples:
         return None
-    count = settings.whole(config.extra, "sample_count", 8, at_least=1)
     folder = stage_dir(config.logdir, "vae") / "samples"
     frames = _frames_to_show(cache, files, count)
 

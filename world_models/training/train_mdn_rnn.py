@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from world_models.datasets.windows import least_rows
 from world_models.errors import ConfigError
 from world_models.models.mdrnn import MDRNN
 from world_models.training.callable_modules import callable_as_its_function
-from world_models.training.fit import settings
 from world_models.training.fit.devices import autocast_for, has_fused_adam
 from world_models.training.fit.latents import (
     LatentSource,
@@ -34,6 +34,7 @@ from world_models.training.fit.passes import Batches, Learner, held_out_pass, tr
 from world_models.training.fit.resume import check_sizes
 from world_models.training.fit.reward_goal import RewardGoal
 from world_models.training.fit.sequences import Episodes, check_sequences
+from world_models.training.fit.settings import MdrnnSettings
 from world_models.training.fit.splits import split_indices, training_files
 from world_models.training.fit.terminals import calibration
 from world_models.utils.device import resolve_device
@@ -61,17 +62,10 @@ def train_mdn_rnn(
 
     Args:
         vae_config: Where V is (`logdir`).
-        mdrnn_config: The settings. In `extra`: seed=0, num_test_files (600, or a tenth of fewer files),
-            optimizer="rmsprop" (documented; alpha 0.9) | "adam", grad_clip=1.0 (None: off),
-            batches_per_epoch=None (a cap), terminal_weight=0.0: above 0 the rows where episodes end are trained
-            on as well, and a terminal of 1 weighs so many times as much as a 0 (`terminals.whole_window_loss`): one
-            of the training files must come to its end;
-            logged are then also terminal_rate, terminal_mean, terminal_ece, terminal_auc
-            (`terminals.calibration`), and the checkpoints say terminal_trained and terminal_weight;
-            reward_weight=1.0 (of the reward's squared error in the loss; 1 is the documented loss, and what is
-            logged is never weighted); reward_smoothing=0 (learn the mean reward of so many steps about each one,
-            within its window, instead of rare spikes; 0 and 1 are off); anneal=0.0 (the last share of all batches
-            over which the learning rate falls to 0); tensorboard=True, wandb=False.
+        mdrnn_config: The settings; further ones, of `MdrnnSettings`, in `extra`. With `terminal_weight` one of the
+            training files must come to its end; logged are then also terminal_rate, terminal_mean, terminal_ece,
+            terminal_auc (`terminals.calibration`), and the checkpoints say terminal_trained and terminal_weight.
+            What is logged of the reward is never weighted.
         use_precomputed_latents: Train on latents_<Z>.npz, made where it is missing or stale; otherwise encode
             raw frames batch by batch: slower, without the file. Both give the same losses.
         use_amp: Matrix products in bf16.
@@ -81,21 +75,21 @@ def train_mdn_rnn(
         CheckpointError: There is no V (train the vae stage); V or an M in the logdir has other sizes.
         ConfigError: A setting that cannot work, or an action_size that is not the data's.
     """
+    settings = MdrnnSettings.from_config(mdrnn_config)
     source = latent_source(vae_config, mdrnn_config)
     _check_action_size(source.cache, mdrnn_config)
-    train_files, _ = training_files(source.cache.files, mdrnn_config.extra)
+    train_files, _ = training_files(source.cache.files, settings.num_test_files)
     check_sequences(mdrnn_config, Episodes.of_cache(source.cache, train_files))
-    device, seed = resolve_device(mdrnn_config.device), settings.whole(mdrnn_config.extra, "seed", 0)
-    weight = settings.number(mdrnn_config.extra, "terminal_weight", 0.0)
-    goal = RewardGoal.of_config(mdrnn_config)
+    device, seed = resolve_device(mdrnn_config.device), settings.seed
+    weight, goal = settings.terminal_weight, RewardGoal.of_settings(settings)
     latents = read_or_make(source) if use_precomputed_latents else None
-    train_batches, test_batches = _batches(source, mdrnn_config, latents, device, seed)
+    train_batches, test_batches = _batches(source, mdrnn_config, settings, latents, device)
     mdrnn = _new_mdrnn(mdrnn_config, seed).to(device)
     job = FitJob(
         stage="mdrnn",
         logdir=mdrnn_config.logdir,
         model=mdrnn,
-        optimizer=_optimizer(mdrnn, mdrnn_config, device),
+        optimizer=_optimizer(mdrnn, mdrnn_config.learning_rate, settings.optimizer, device),
         loss_fn=MDRNNLoss(mdrnn, device, mdrnn_config.include_reward, source.vae, weight, goal),
         train_batches=train_batches,
         test_batches=test_batches,
@@ -108,13 +102,18 @@ def train_mdn_rnn(
         scheduler_patience=mdrnn_config.scheduler_patience,
         scheduler_factor=mdrnn_config.scheduler_factor,
         early_stopping_patience=mdrnn_config.early_stopping_patience,
-        anneal=settings.share(mdrnn_config.extra, "anneal"),
+        anneal=settings.anneal,
         noreload=mdrnn_config.noreload or _is_of_another_vae(mdrnn_config, mdrnn, source.fingerprint),
         seed=seed,
-        grad_clip=_grad_clip(mdrnn_config),
+        grad_clip=settings.grad_clip or None,
         autocast=autocast_for(device, use_amp),
         summary=calibration if weight else None,
-        settings={**mdrnn_config.to_dict(), "amp": use_amp, "precomputed_latents": use_precomputed_latents},
+        settings={
+            **mdrnn_config.to_dict(),
+            **asdict(settings),
+            "amp": use_amp,
+            "precomputed_latents": use_precomputed_latents,
+        },
         tracking=Tracking.from_extra(mdrnn_config.extra),
     )
     result = fit(job)
@@ -165,15 +164,18 @@ def data_pass(
 
 
 def _batches(
-    source: LatentSource, config: WMMDNRNNConfig, latents: Latents | None, device: torch.device, seed: int
+    source: LatentSource,
+    config: WMMDNRNNConfig,
+    settings: MdrnnSettings,
+    latents: Latents | None,
+    device: torch.device,
 ) -> tuple[Batches, Batches]:
     """The training and the validation part, in windows of seq_len + 1 rows, shorter episodes padded."""
-    train, test = split_indices(source.cache.files, config.extra, "mdrnn")
-    cap = settings.whole_or_none(config.extra, "batches_per_epoch")
-    whole = settings.number(config.extra, "terminal_weight", 0.0) > 0
+    train, test = split_indices(source.cache.files, settings.num_test_files, "mdrnn")
+    cap, whole = settings.batches_per_epoch, settings.terminal_weight > 0
 
     def batches(episodes: list[int]) -> Batches:
-        sizes = (episodes, config.batch_size, config.seq_len, seed, True)
+        sizes = (episodes, config.batch_size, config.seq_len, settings.seed, True)
         if latents is not None:
             return SequenceBatches(latents, *sizes, device=device, max_batches=cap, whole=whole)
         return FrameSequenceBatches(source.cache, *sizes, max_batches=cap, whole=whole)
@@ -203,16 +205,10 @@ def _new_mdrnn(config: WMMDNRNNConfig, seed: int) -> MDRNN:
     return MDRNN(config.latent_size, config.action_size, config.hidden_size, config.gmm_components)
 
 
-def _optimizer(mdrnn: MDRNN, config: WMMDNRNNConfig, device: torch.device) -> torch.optim.Optimizer:
-    if settings.choice(config.extra, "optimizer", ("rmsprop", "adam")) == "adam":
-        return torch.optim.Adam(mdrnn.parameters(), config.learning_rate, fused=has_fused_adam(device))
-    return torch.optim.RMSprop(mdrnn.parameters(), config.learning_rate, alpha=0.9)
-
-
-def _grad_clip(config: WMMDNRNNConfig) -> float | None:
-    if config.extra.get("grad_clip", 1.0) is None:
-        return None
-    return settings.number(config.extra, "grad_clip", 1.0) or None
+def _optimizer(mdrnn: MDRNN, learning_rate: float, name: str, device: torch.device) -> torch.optim.Optimizer:
+    if name == "adam":
+        return torch.optim.Adam(mdrnn.parameters(), learning_rate, fused=has_fused_adam(device))
+    return torch.optim.RMSprop(mdrnn.parameters(), learning_rate, alpha=0.9)
 
 
 def _is_of_another_vae(config: WMMDNRNNConfig, mdrnn: MDRNN, fingerprint: str) -> bool:

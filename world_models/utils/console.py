@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from world_models import budgets
 from world_models.errors import WorldModelsError
-from world_models.utils.precision import forced_precision
 
 INTERRUPTED = 130
 MISTAKE = 2
@@ -20,6 +19,8 @@ def guarded(work: Callable[[], object]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     _without_a_screen()
     try:
+        from world_models.utils.precision import forced_precision  # and PyTorch, while Ctrl-C is heard
+
         forced_precision()  # a wrong name is said now, not when the first network is made
         budgets.announce()
         work()

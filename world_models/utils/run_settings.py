@@ -1,7 +1,7 @@
 """`<logdir>/settings.json`: what each stage of a run was trained with, written when its training begins.
 
-Checkpoints hold the sizes that loading needs. Learning rates, batch sizes, seeds, budgets stand here, by stage,
-for whoever reads the run later; nothing is read back to train with.
+Checkpoints hold the sizes that loading needs. Learning rates, batch sizes, seeds, budgets stand here, by stage, for
+whoever reads the run later, and for `world-models run --config` (`runs.repeat`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ FILE_NAME = "settings.json"
 _LEFT_OUT = (
     "logdir",
     "data_dir",
+    "refit_from",
     "start_from",
     "warm_start",
+    "whitening_rollouts",
     "driving",
     "noreload",
     "nosamples",
@@ -35,22 +37,21 @@ _LEFT_OUT = (
 )
 
 
-def write_settings(logdir: str | os.PathLike[str], part: str, values: Mapping[str, Any]) -> Path:
-    """Puts the settings of one part ("run", "vae", "mdrnn", "ctrl") in place of the last ones, at once.
+def write_settings(logdir: str | os.PathLike[str], part: str, values: Mapping[str, Any], made_on: bool = True) -> Path:
+    """Puts the settings of one part ("run", "vae", "mdrnn", "ctrl", ...) in place of the last ones, at once.
 
-    Folders and switches of output are left out; the versions of what computes are added, and its number format.
+    Folders and switches of output are left out; with `made_on` the versions of what computes are added, and its
+    number format.
 
     Raises:
         DataError: the file that is there is not JSON.
     """
     path = Path(logdir) / FILE_NAME
     kept = {name: json_value(value) for name, value in values.items() if name not in _LEFT_OUT}
-    made_on = {
-        "arithmetic": arithmetic(resolve_device(str(values.get("device", "cpu")))),
-        "versions": versions(),
-        **budgets.facts(),
-    }
-    content = {**read_settings(logdir), part: {**kept, **made_on}}
+    if made_on:
+        number_format = arithmetic(resolve_device(str(values.get("device", "cpu"))))
+        kept |= {"arithmetic": number_format, "versions": versions(), **budgets.facts()}
+    content = {**read_settings(logdir), part: kept}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     temporary.write_text(json.dumps(content, indent=2, default=str, allow_nan=False) + "\n", encoding="utf-8")

@@ -8,60 +8,20 @@ Schulman et al. 2016). What comes out is C's flat parameters; the critic is thro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
+from world_models.search.algorithms.gradient_rules import GradientRules
 from world_models.types import DoubleArray
 
+__all__ = ["Experience", "GradientRules", "PolicyGradient", "Scale", "advantages"]
+
 _LEAST_SPREAD = 1e-3  # an entry that never varies says nothing, whatever it is divided by
-_SETTLED = 0.8  # the share of learning after which noise and discount stay what they have come to
+_SETTLED = 0.8  # the share of learning after which noise and gamma stay what they have come to
 _REACH = 3.0  # what the largest progress so far is to the critic, whose other inputs have a spread of 1
-
-
-@dataclass(frozen=True)
-class GradientRules:
-    """How to learn.
-
-    Attributes:
-        steps: Of each lane between two updates.
-        discount, trace: gamma and lambda of the advantages; gamma sees some 1 / (1 - gamma) steps ahead.
-        last_discount: What gamma has come to in the end (None: it stays).
-        noise: Standard deviation of what is added to C's outputs, in theirs over the first states.
-        last_noise: What that has fallen to in the end, as a share; C's rate falls with it, as with less noise the same
-            step changes the odds more.
-        late: Places of outputs whose weights learn slowly at first, at this share of the rate: the others are found
-            before these change (a car that can steer before it is fast).
-        late_share: See `late`.
-        largest: Standard deviations beyond which an advantage counts as that many.
-        passes, batch: Over the experience of an update, and of how many of its steps each gradient is.
-        rate, critic_rate: Adam's; of C's weights with inputs and outputs scaled to a spread of 1, and of the critic.
-        last_rate: What the rate of C's weights has fallen to in the end, as a share.
-        memory: Of the running average of C's weights, which is what is given: it wanders less than any of them.
-        critic_first: Updates of the critic alone: what knows nothing yet would lead C astray.
-        clip: How far the odds of an output may change in one update before its gradient is cut off.
-    """
-
-    steps: int = 64
-    discount: float = 0.997
-    trace: float = 0.95
-    last_discount: float | None = None
-    noise: float = 0.4
-    last_noise: float = 1.0
-    late: tuple[int, ...] = ()
-    late_share: float = 0.03
-    largest: float = 5.0
-    passes: int = 3
-    batch: int = 4096
-    rate: float = 5e-4
-    critic_rate: float = 1e-3
-    last_rate: float = 0.2
-    memory: float = 0.99
-    critic_first: int = 3
-    clip: float = 0.2
 
 
 class Experience(NamedTuple):
@@ -103,24 +63,24 @@ class Scale(NamedTuple):
 
 
 def advantages(
-    experience: Experience, values: torch.Tensor, discount: float, trace: float
+    experience: Experience, values: torch.Tensor, gamma: float, gae_lambda: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(T, L) each: by how much what followed a step was better than expected, and what the critic should have said.
+    """Generalized advantages and the returns that the critic is to learn, (T, L) each.
 
     Args:
-        experience: Its rewards count (1 - discount) times, so that values are discounted means of a step's reward.
-        values: (T + 1, L), what the critic says. Where an episode was cut nobody saw what would have come: the
-            critic's word on the state before stands for it.
-        discount, trace: See `GradientRules`.
+        experience: Its rewards count (1 - gamma) times, so that values are discounted means of a step's reward.
+        values: (T + 1, L), the critic's. Where an episode was cut nobody saw what would have come: the value of the
+            state before stands for it.
+        gamma, gae_lambda: See `GradientRules`.
     """
     ended, cut = experience.ended.to(values), experience.cut.to(values)
-    ahead = torch.where(experience.cut, values[:-1], values[1:] * (1 - ended))
-    surprise = (1 - discount) * experience.rewards + discount * ahead - values[:-1]
-    passed_on = discount * trace * (1 - ended) * (1 - cut)
-    found, total = torch.zeros_like(surprise), torch.zeros_like(surprise[0])
-    for t in reversed(range(len(surprise))):
-        total = surprise[t] + passed_on[t] * total
-        found[t] = total
+    next_values = torch.where(experience.cut, values[:-1], values[1:] * (1 - ended))
+    deltas = (1 - gamma) * experience.rewards + gamma * next_values - values[:-1]
+    discounts = gamma * gae_lambda * (1 - ended) * (1 - cut)
+    found, advantage = torch.zeros_like(deltas), torch.zeros_like(deltas[0])
+    for t in reversed(range(len(deltas))):
+        advantage = deltas[t] + discounts[t] * advantage
+        found[t] = advantage
     return found, found + values[:-1]
 
 
@@ -137,7 +97,7 @@ class PolicyGradient:
         bias: Whether C has one.
         seed: Of the noise, the critic's weights and the batches.
         rules: See there.
-        told: K, how many numbers of progress the critic is told.
+        progress_size: K, how many numbers of progress the critic sees besides.
     """
 
     def __init__(
@@ -147,7 +107,7 @@ class PolicyGradient:
         bias: bool,
         seed: int,
         rules: GradientRules | None = None,
-        told: int = 0,
+        progress_size: int = 0,
     ) -> None:
         self.rules, self._bias, self._exact = rules or GradientRules(), bias, Scale(*(x.double() for x in scale))
         self._generator = torch.Generator().manual_seed(seed)
@@ -158,16 +118,16 @@ class PolicyGradient:
         shift = flat[actions * size :] if bias else weight.new_zeros(actions)
         self._weight = nn.Parameter((weight * spread / unit[:, None]).float())
         self._shift = nn.Parameter(((shift + weight @ center) / unit).float(), requires_grad=bias)
-        self._critic = self._make_critic(size + told).to(spread.device)
+        self._critic = self._make_critic(size + progress_size).to(spread.device)
         self._own = [self._weight, self._shift] if bias else [self._weight]
         self._optimizer = torch.optim.Adam(
             [
-                {"params": self._own, "lr": self.rules.rate},
-                {"params": list(self._critic.parameters()), "lr": self.rules.critic_rate},
+                {"params": self._own, "lr": self.rules.learning_rate},
+                {"params": list(self._critic.parameters()), "lr": self.rules.critic_learning_rate},
             ]
         )
         self.updates, self._done, self._average = 0, 0.0, [p.detach().clone() for p in self._own]
-        self._reach = torch.full((told,), _LEAST_SPREAD, device=spread.device)
+        self._reach = torch.full((progress_size,), _LEAST_SPREAD, device=spread.device)
         self._scale = Scale(*(x.float() for x in self._exact))
 
     def _make_critic(self, size: int) -> nn.Sequential:
@@ -183,16 +143,16 @@ class PolicyGradient:
     @property
     def noise(self) -> float:
         """Standard deviation of what is added to C's outputs now."""
-        return self.rules.noise * self._noise_left(self._done)
+        return self.rules.action_noise * self._noise_left(self._done)
 
     def _noise_left(self, done: float) -> float:
-        return float(self.rules.last_noise ** _settled(done))
+        return float(self.rules.final_action_noise ** _settled(done))
 
     @property
-    def _discount(self) -> float:
+    def _gamma(self) -> float:
         """Gamma now: how far it sees grows by the same factor with each step."""
-        first = self.rules.discount
-        last = self.rules.last_discount or first
+        first = self.rules.gamma
+        last = self.rules.final_gamma or first
         return float(1 - (1 - first) * ((1 - last) / (1 - first)) ** _settled(self._done))
 
     @property
@@ -209,14 +169,14 @@ class PolicyGradient:
     def _scaled(self, states: torch.Tensor) -> torch.Tensor:
         return (states - self._scale.center) / self._scale.spread
 
-    def known(self, experience: Experience) -> torch.Tensor:
-        """What the critic is told: its states and progress, scaled, (T + 1, L, D + K)."""
+    def critic_inputs(self, experience: Experience) -> torch.Tensor:
+        """What the critic sees: states and progress, scaled, (T + 1, L, D + K)."""
         return torch.cat([self._scaled(experience.states), _REACH * experience.progress / self._reach], -1)
 
-    def values(self, known: torch.Tensor) -> torch.Tensor:
-        """What the critic says of what it is told (..., D + K): (...)."""
-        said: torch.Tensor = self._critic(known)
-        return said[..., 0]
+    def values(self, critic_inputs: torch.Tensor) -> torch.Tensor:
+        """The critic's values of what it sees (..., D + K): (...)."""
+        values: torch.Tensor = self._critic(critic_inputs)
+        return values[..., 0]
 
     def _means(self, scaled: torch.Tensor) -> torch.Tensor:
         return scaled @ self._weight.T + self._shift  # in units
@@ -233,63 +193,65 @@ class PolicyGradient:
 
         Args:
             experience: With C as it is.
-            done: What share of all learning is done, by which rate, noise and discount go from first to last.
+            done: What share of all learning is done, by which rate, noise and gamma go from first to last.
         """
-        left = 1 - (1 - self.rules.last_rate) * min(done, 1.0)
-        self._optimizer.param_groups[0]["lr"] = self.rules.rate * left * self._noise_left(done)
+        left = 1 - (1 - self.rules.final_learning_rate) * min(done, 1.0)
+        self._optimizer.param_groups[0]["lr"] = self.rules.learning_rate * left * self._noise_left(done)
         if experience.progress.shape[-1]:
             self._reach = torch.maximum(self._reach, experience.progress.abs().flatten(0, 1).amax(0))
         self._improve(experience)
         self._done = done
         self.updates += 1
-        memory = min(self.rules.memory, self.updates / (self.updates + 9))
+        decay = min(self.rules.ema_decay, self.updates / (self.updates + 9))
         for average, now in zip(self._average, self._own, strict=True):
-            average.lerp_(now.detach(), 1 - memory)
+            average.lerp_(now.detach(), 1 - decay)
 
     def _improve(self, experience: Experience) -> None:
         rules = self.rules
-        known = self.known(experience)
-        seen = known[:-1, :, : experience.states.shape[-1]].flatten(0, 1)
+        inputs = self.critic_inputs(experience)
+        states = inputs[:-1, :, : experience.states.shape[-1]].flatten(0, 1)
         with torch.no_grad():
-            values = self.values(known)
-            better, wanted = (x.reshape(-1) for x in advantages(experience, values, self._discount, rules.trace))
-            better = ((better - better.mean()) / (better.std() + 1e-8)).clamp(-rules.largest, rules.largest)
+            values = self.values(inputs)
+            found = advantages(experience, values, self._gamma, rules.gae_lambda)
+            advantage, returns = (x.reshape(-1) for x in found)
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+            advantage = advantage.clamp(-rules.advantage_clip, rules.advantage_clip)
             outputs = (experience.outputs / self._scale.unit).flatten(0, 1)
-            known = known[:-1].flatten(0, 1)
-            before = self._log_odds(seen, outputs)
-        for _ in range(rules.passes):
-            order = torch.randperm(len(seen), generator=self._generator).to(seen.device)
-            for rows in torch.split(order, rules.batch):
-                loss = (self.values(known[rows]) - wanted[rows]).square().mean()
-                if self.updates >= rules.critic_first:
-                    loss = loss + self._objective(seen[rows], outputs[rows], before[rows], better[rows])
+            inputs = inputs[:-1].flatten(0, 1)
+            old_log_prob = self._log_prob(states, outputs)
+        for _ in range(rules.epochs):
+            order = torch.randperm(len(states), generator=self._generator).to(states.device)
+            for rows in torch.split(order, rules.minibatch):
+                loss = (self.values(inputs[rows]) - returns[rows]).square().mean()
+                if self.updates >= rules.critic_warmup:
+                    loss = loss + self._policy_loss(states[rows], outputs[rows], old_log_prob[rows], advantage[rows])
                 self._optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 self._step()
 
     def _step(self) -> None:
-        if not self.rules.late:
+        if not self.rules.delayed_actions:
             self._optimizer.step()
             return
         before = [p.detach().clone() for p in self._own]
         self._optimizer.step()
-        share = self.rules.late_share ** (1 - _settled(self._done))
-        late = list(self.rules.late)
+        share = self.rules.delayed_learning_rate ** (1 - _settled(self._done))
+        delayed = list(self.rules.delayed_actions)
         with torch.no_grad():
             for now, old in zip(self._own, before, strict=True):
-                now[late] = old[late] + share * (now[late] - old[late])
+                now[delayed] = old[delayed] + share * (now[delayed] - old[delayed])
 
-    def _log_odds(self, scaled: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+    def _log_prob(self, scaled: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
         """Log-density of outputs, but for a constant: (n,)."""
         return -0.5 * ((outputs - self._means(scaled)) / self.noise).square().sum(-1)
 
-    def _objective(
-        self, scaled: torch.Tensor, outputs: torch.Tensor, before: torch.Tensor, better: torch.Tensor
+    def _policy_loss(
+        self, scaled: torch.Tensor, outputs: torch.Tensor, old_log_prob: torch.Tensor, advantage: torch.Tensor
     ) -> torch.Tensor:
-        """PPO's clipped one, to be made small."""
-        ratio = (self._log_odds(scaled, outputs) - before).exp()
-        held = ratio.clamp(1 - self.rules.clip, 1 + self.rules.clip)
-        return -torch.min(ratio * better, held * better).mean()
+        """PPO's clipped objective, negated."""
+        ratio = (self._log_prob(scaled, outputs) - old_log_prob).exp()
+        clipped = ratio.clamp(1 - self.rules.clip_range, 1 + self.rules.clip_range)
+        return -torch.min(ratio * advantage, clipped * advantage).mean()
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, from which `load_state_dict` goes on exactly."""

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-from world_models.configs.wm_config import WMMDNRNNConfig
-from world_models.training.fit import settings
+from world_models.training.fit.settings import MdrnnSettings
 
 
 class RewardGoal(NamedTuple):
@@ -24,10 +23,9 @@ class RewardGoal(NamedTuple):
     smoothing: int = 0
 
     @classmethod
-    def of_config(cls, config: WMMDNRNNConfig) -> RewardGoal:
-        """`reward_weight` and `reward_smoothing` of `config.extra`. Raises ConfigError for what cannot work."""
-        extra = config.extra
-        return cls(settings.number(extra, "reward_weight", 1.0), settings.whole(extra, "reward_smoothing", 0))
+    def of_settings(cls, settings: MdrnnSettings) -> RewardGoal:
+        """As stage M's settings say."""
+        return cls(settings.reward_weight, settings.reward_smoothing)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from world_models.datasets.rollout_files import inspect_rollout, list_rollouts
 from world_models.datasets.windows import least_rows
 from world_models.errors import ConfigError, DataError
 from world_models.notices import say_once
-from world_models.training.fit import settings
+from world_models.training.fit.settings import MdrnnSettings
 from world_models.training.fit.splits import training_files
 from world_models.types import BoolArray, IntArray
 
@@ -44,7 +44,9 @@ class Episodes(NamedTuple):
 def check_folder(config: WMMDNRNNConfig) -> None:
     """`check_sequences` of the files in `config.data_dir`: before V is trained, and without writing anything."""
     files = list_rollouts(config.data_dir)
-    check_sequences(config, Episodes.of_files(files[: training_files(files, config.extra)[0]]))
+    check_sequences(
+        config, Episodes.of_files(files[: training_files(files, MdrnnSettings.from_config(config).num_test_files)[0]])
+    )
 
 
 def check_sequences(config: WMMDNRNNConfig, episodes: Episodes) -> None:
@@ -54,7 +56,7 @@ def check_sequences(config: WMMDNRNNConfig, episodes: Episodes) -> None:
         DataError: None has the rows that M learns from.
         ConfigError: `terminal_weight` weighs ends, and no episode ends.
     """
-    weight = settings.number(config.extra, "terminal_weight", 0.0)
+    weight = MdrnnSettings.from_config(config).terminal_weight
     used = episodes.lengths >= least_rows(weight > 0)
     if not used.any():
         raise DataError(

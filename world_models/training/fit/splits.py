@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from world_models.datasets.rollout_files import split_files
 
@@ -22,28 +21,26 @@ def default_test_files(num_files: int) -> int:
     return num_files // 10 if num_files >= _FEW_FILES else 0
 
 
-def training_files(files: Sequence[Path], extra: Mapping[str, Any]) -> tuple[int, int]:
-    """How many of `files`, the first ones when sorted, are trained on; and how many were to be held out.
+def training_files(files: Sequence[Path], asked: int | None) -> tuple[int, int]:
+    """How many of `files`, the first ones when sorted, are trained on; and how many were `asked` to be held out.
 
     Raises:
         ConfigError: `num_test_files` is negative.
     """
-    asked = extra.get("num_test_files")
-    count = default_test_files(len(files)) if asked is None else int(asked)
+    count = default_test_files(len(files)) if asked is None else asked
     return len(split_files(files, count, train=True)), count
 
 
-def split_indices(files: Sequence[Path], extra: dict[str, Any], stage: str) -> tuple[list[int], list[int]]:
+def split_indices(files: Sequence[Path], asked: int | None, stage: str) -> tuple[list[int], list[int]]:
     """Indices into the sorted `files` of the training and of the held-out part.
 
-    `extra["num_test_files"]` is taken as it is; where it leaves no file to train on, all are trained on
+    `asked`, the setting num_test_files, is taken as it is; where it leaves no file to train on, all are trained on
     (specification, "Train/test split"). What was done stands in the log.
 
     Raises:
         ConfigError: `num_test_files` is negative.
     """
-    train, count = training_files(files, extra)
-    asked = extra.get("num_test_files")
+    train, count = training_files(files, asked)
     if asked is not None and len(files) - train != count:
         _LOG.warning(
             "%s: num_test_files=%d of %d rollout files leaves none to train on; all are trained on",
