@@ -75,20 +75,20 @@ def dreamt(folder: Path) -> None:
 
 
 USERS: dict[str, tuple[Callable[[Path], object], dict[str, int | None]]] = {  # who counts, and what it comes to
-    "collect_stage": (collected, {"collect": 5}),
-    "latent_stage": (encoded, {"latents": 39}),
-    "fit": (lambda folder: fit(make_job(folder, 3)), {"vae": 12}),
-    "fit, stopped early": (
+    "collection": (collected, {"collect": 5}),
+    "latents": (encoded, {"latents": 39}),
+    "loop": (lambda folder: fit(make_job(folder, 3)), {"vae": 12}),
+    "loop, stopped early": (
         lambda folder: fit(scripted_job(folder, [1.0] * 9, early_stopping_patience=2)),
         {"vae": 4 * 4},
     ),
-    "fit, epochs that differ": (lambda folder: fit(make_job(folder, 3, train_batches=Growing())), {"vae": 2 + 3 + 4}),
-    "evolution_run, all generations": (lambda folder: evolved(folder, max_generations=3), {"C": 3}),
-    "evolution_run, target reached": (lambda folder: evolved(folder, target_return=-1e9), {"C": 2}),
-    "evolution_run, steps used up": (lambda folder: evolved(folder, max_generations=None, max_env_steps=99), {"C": 2}),
+    "loop, epochs that differ": (lambda folder: fit(make_job(folder, 3, train_batches=Growing())), {"vae": 2 + 3 + 4}),
+    "run, all generations": (lambda folder: evolved(folder, max_generations=3), {"C": 3}),
+    "run, target reached": (lambda folder: evolved(folder, target_return=-1e9), {"C": 2}),
+    "run, steps used up": (lambda folder: evolved(folder, max_generations=None, max_env_steps=99), {"C": 2}),
     "dream_run": (climbed, {"C": None, "C's gradient": None}),
     "evaluation": (scored, {"evaluate": 5}),
-    "dream_stage": (dreamt, {"dream": 5}),
+    "evaluation, in the dream": (dreamt, {"dream": 5}),
 }
 
 
