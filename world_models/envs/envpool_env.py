@@ -111,8 +111,8 @@ class EnvPoolLanes:
             if len(groups) == 1:
                 return part
             if result is None:
-                result = Step(*(np.empty((len(places), *a.shape[1:]), a.dtype) for a in _arrays(part)))
-            for whole, own in zip(_arrays(result), _arrays(part), strict=True):
+                result = Step(*(np.empty((len(places), *a.shape[1:]), a.dtype) for a in part[:4]))
+            for whole, own in zip(result[:4], part[:4], strict=True):
                 whole[rows] = own
         assert result is not None
         return result
@@ -121,10 +121,6 @@ class EnvPoolLanes:
         """Let the pools go."""
         self._pool, self._free = None, {}
         self._places = [None] * self.num_lanes
-
-
-def _arrays(step: Step) -> tuple[Any, ...]:
-    return step.observations, step.rewards, step.terminals, step.truncated
 
 
 def _ask_pool(pool: Any, indices: np.ndarray[Any, np.dtype[np.int32]], actions: FloatArray | None) -> Step:
