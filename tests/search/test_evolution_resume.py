@@ -58,7 +58,7 @@ def test_a_run_that_ctrl_c_stopped_goes_on_as_if_it_had_not_been(new_run, monkey
 def test_the_gradient_goes_on_exactly_where_it_was_stopped_between_two_updates(new_run, monkeypatch):
     short_generations(monkeypatch)
     straight = train(new_run("straight"), **CLIMBING)
-    logdir, real, calls = new_run("stopped"), evolution_run.go, []
+    logdir, real, calls = new_run("stopped"), evolution_run.experience, []
 
     def interrupted(*args, **kwargs):
         calls.append(0)
@@ -67,7 +67,7 @@ def test_the_gradient_goes_on_exactly_where_it_was_stopped_between_two_updates(n
         return real(*args, **kwargs)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(evolution_run, "go", interrupted)
+        patched.setattr(evolution_run, "experience", interrupted)
         train(logdir, **CLIMBING)
     assert read_jsonl(log_path(logdir, "ctrl"))[-1]["generation"] < straight.history[-1]["generation"]
     assert timeless(train(logdir, **CLIMBING).history) == timeless(straight.history)
