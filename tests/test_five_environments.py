@@ -24,7 +24,7 @@ def test_one_command_takes_an_environment_from_pixels_to_a_score(
     env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_MODELS_QUIET", "1")
-    inline_executors(monkeypatch, "evaluation")  # the score's has a process a core
+    inline_executors(monkeypatch, "runs.evaluation")  # the score's has a process a core
     data, run = tmp_path / "data", tmp_path / "run"
     folders = ["--data_dir", str(data), "--logdir", str(run), "--num_workers", "1", "--ctrl_workers", "1"]
     assert cli.main(["run", "--env", env_id, "--preset", "tiny", "--device", "cpu", *folders, *SIZES.split()]) == 0

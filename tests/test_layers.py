@@ -106,7 +106,7 @@ def test_no_folder_and_no_file_is_too_large_to_be_read():
         assert len(inside) <= 20, f"{folder.name} has {len(inside)} files"
     lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
     assert statistics.median(lengths.values()) <= 120
-    assert max(lengths.values()) <= 330, {name: n for name, n in lengths.items() if n > 330}
+    assert max(lengths.values()) <= 300, {name: n for name, n in lengths.items() if n > 300}
 
 
 @pytest.mark.parametrize("package", OPTIONAL)

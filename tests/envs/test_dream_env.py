@@ -172,7 +172,7 @@ def test_a_run_that_cannot_be_dreamed_is_named(tmp_path: Path):
         gymnasium.make(ID, logdir=logdir)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # test_sb3.py has it learn in the batch of dreams
 @pytest.mark.filterwarnings("ignore")
 def test_stable_baselines_ppo_learns_in_it(tmp_path: Path):
     ppo = pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is optional (pip install '.[dev]')").PPO

@@ -204,6 +204,7 @@ def test_the_noise_is_xoshiros_and_normal(visitor: Visit) -> None:
     assert abs(np.mean(np.abs(normal) > 1.96) - 0.05) < 0.01
 
 
+@pytest.mark.long
 def test_its_pictures_are_taken_at_both_widths_and_in_both_colours(opened: Opened, tmp_path: Path) -> None:
     taken = {path.stem: Image.open(path).convert("RGB") for path in take(*opened, tmp_path, steps=3)}
     assert {name: picture.size for name, picture in taken.items()} == {

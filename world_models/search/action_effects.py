@@ -14,10 +14,10 @@ from world_models.types import DoubleArray
 _ASKED_AT_ONCE = 640  # states in a worker's job
 
 
-def with_foreseen(
+def with_action_effects(
     space: WhitenedSpace, dreamers: Executor, best: DoubleArray, asked: int, seed_of: Callable[[int], int]
 ) -> tuple[WhitenedSpace, int]:
-    """`space` with the directions that M foresees to matter (`evolution.foreseen`), and the steps dreamed for it.
+    """`space` with the directions that M expects to matter (see `influential_directions`), and the steps dreamed.
 
     Args:
         space: Where a phase is to search.

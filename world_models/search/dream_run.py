@@ -18,7 +18,7 @@ from world_models.models.dream_rules import DreamRules
 from world_models.models.load import load_cell
 from world_models.models.mdrnn import MDRNNCell
 from world_models.rollout.driver import Driver, Recipe
-from world_models.search.action_effects import with_foreseen
+from world_models.search.action_effects import with_action_effects
 from world_models.search.algorithms.spaces import WhitenedSpace
 from world_models.search.ascent import ascend
 from world_models.search.run import EvolutionRun
@@ -64,7 +64,7 @@ class DreamRun(EvolutionRun):
         return self._states()  # real ones: what is seen in a dream is M's own
 
     def _asked(self, space: WhitenedSpace, best: DoubleArray, number: int, asked: int) -> WhitenedSpace:
-        wider, steps = with_foreseen(space, self.executor, best, asked, partial(self._seed, "foreseen", number))
+        wider, steps = with_action_effects(space, self.executor, best, asked, partial(self._seed, "foreseen", number))
         self.state.totals["env_steps"] += steps
         return wider
 

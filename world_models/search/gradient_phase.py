@@ -37,7 +37,7 @@ _PROGRESS_SIZE = 2  # of `Collector`
 
 
 class GradientSearch:
-    """C up the gradient, some updates a generation (`rollout.policy_gradient`).
+    """C up the gradient, some updates a generation (`search.algorithms.policy_gradient`).
 
     Args:
         space: Of all entries that C sees (`WhitenedSpace.of_entries`), about the C that it begins at.

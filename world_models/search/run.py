@@ -18,7 +18,7 @@ from world_models.models.dream_rules import DreamRules
 from world_models.report.episode import film
 from world_models.rollout.population import neighbours
 from world_models.rollout.recipe import DREAMS
-from world_models.search.action_effects import with_foreseen
+from world_models.search.action_effects import with_action_effects
 from world_models.search.algorithms.phase import GRADIENT
 from world_models.search.algorithms.spaces import WhitenedSpace
 from world_models.search.basis import STAGE, EvolutionBasis
@@ -132,7 +132,7 @@ class EvolutionRun(EvolutionBasis):
         """The space with the directions that M foresees to matter; what is dreamed for it counts as no step."""
         dreamers = make_executor(self._dream_recipe(DreamRules(), DREAMS), self.config.max_workers)
         try:
-            return with_foreseen(space, dreamers, best, asked, partial(self._seed, "foreseen", number))[0]
+            return with_action_effects(space, dreamers, best, asked, partial(self._seed, "foreseen", number))[0]
         finally:
             dreamers.close()
 
