@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from world_models.vision.VAE.ConvVAE import ConvVAE
-from world_models.web.latent_effects import latent_effects, told
+from world_models.web.latent_effects import change_text, latent_effects
 
 
 class Known(nn.Module):
@@ -51,6 +51,6 @@ def test_a_latent_that_hardly_varies_is_pulled_by_the_priors_deviation(vae: Conv
 def test_a_second_place_is_named_where_it_changes_as_much() -> None:
     change = np.zeros((63, 63))
     change[:21, :21], change[:21, 42:] = 0.5, -0.4
-    assert told(change) == "top left brighter, top right darker"
+    assert change_text(change) == "top left brighter, top right darker"
     change[:21, 42:] = -0.2
-    assert told(change) == "top left brighter"
+    assert change_text(change) == "top left brighter"

@@ -107,13 +107,13 @@ class DreamVectorEnv(VectorEnv[Observation, Any, npt.NDArray[Any]]):
                 raise gymnasium.error.ResetNeeded(f"Dreams {np.flatnonzero(stale).tolist()} are over: reset them.")
             actions = np.array(actions)
             actions[stale] = self._any_action  # what it was is ignored
-        told = self._simulator.step(actions)
+        step = self._simulator.step(actions)
         self._steps += 1
-        rewards = np.where(stale, 0.0, told.rewards.cpu().double().numpy())
-        terminated = told.terminals.cpu().numpy() & ~stale
+        rewards = np.where(stale, 0.0, step.rewards.cpu().double().numpy())
+        terminated = step.terminals.cpu().numpy() & ~stale
         truncated = (self._steps >= self.max_steps) & ~stale
-        clamped = np.where(stale, 0, told.clamped.cpu().numpy())
-        probability = np.where(stale, 0.0, told.logits.sigmoid().cpu().double().numpy())
+        clamped = np.where(stale, 0, step.clamped.cpu().numpy())
+        probability = np.where(stale, 0.0, step.logits.sigmoid().cpu().double().numpy())
         self._restart(stale)
         self._over = terminated | truncated
         everyone = np.ones(self.num_envs, bool)

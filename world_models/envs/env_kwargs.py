@@ -52,14 +52,14 @@ def _plain(value: Any) -> dict[str, Any]:
     return plain
 
 
-def told(env_kwargs: Mapping[str, Any]) -> str:
+def env_kwargs_text(env_kwargs: Mapping[str, Any]) -> str:
     """Keyword arguments as one line of JSON, always the same for the same ones; "" for none."""
     return json.dumps(dict(env_kwargs), sort_keys=True) if env_kwargs else ""
 
 
 def named(env_id: str, env_kwargs: Mapping[str, Any]) -> str:
     """An environment as messages name it: its id, and what it was made with where it was with anything."""
-    return f"{env_id} with env_kwargs {told(env_kwargs)}" if env_kwargs else env_id
+    return f"{env_id} with env_kwargs {env_kwargs_text(env_kwargs)}" if env_kwargs else env_id
 
 
 def check_taken(env_id: str, creator: Callable[..., Any], env_kwargs: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ import torch
 
 from world_models.datasets.rollout_files import write_rollout
 from world_models.envs.choices import POLICIES
-from world_models.envs.env_kwargs import told
+from world_models.envs.env_kwargs import env_kwargs_text
 from world_models.envs.frames import ResizedLanes
 from world_models.envs.mirrored import in_mirror
 from world_models.errors import ConfigError, WorkerError
@@ -179,7 +179,7 @@ class Driver:
         """Drive one episode a seed and write it to its path; a file is there whole or not at all."""
         if self.recipe.world == "dream":
             raise ConfigError("A dream has no frames to write to files: collect in the environment.")
-        made_with = told(self.recipe.env_kwargs)
+        made_with = env_kwargs_text(self.recipe.env_kwargs)
 
         def save(result: EpisodeResult, rollout: Rollout) -> None:
             seed = result.episode.seed

@@ -8,7 +8,7 @@ from typing import Any
 
 from world_models.envs.actions import ActionAdapter
 from world_models.envs.choices import BACKENDS
-from world_models.envs.env_kwargs import told
+from world_models.envs.env_kwargs import env_kwargs_text
 from world_models.envs.envpool_env import EnvPoolLanes, envpool_installed
 from world_models.envs.gym_env import GymLanes
 from world_models.envs.lanes import Lanes
@@ -93,8 +93,8 @@ def make_lanes(recipe: Recipe) -> Lanes[UInt8Array]:
     if backend == "envpool":
         if recipe.env_kwargs:
             raise ConfigError(
-                f"EnvPool makes {recipe.env_name} without arguments, and env_kwargs is {told(recipe.env_kwargs)}: use "
-                "--backend auto."
+                f"EnvPool makes {recipe.env_name} without arguments, and env_kwargs is "
+                f"{env_kwargs_text(recipe.env_kwargs)}: use --backend auto."
             )
         lanes = EnvPoolLanes(recipe.env_name, recipe.num_lanes, recipe.threads)
     else:

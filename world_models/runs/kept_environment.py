@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from world_models.datasets.rollout_files import list_rollouts, read_meta
-from world_models.envs.env_kwargs import told
+from world_models.envs.env_kwargs import env_kwargs_text
 from world_models.envs.known.of_run import chosen_environment
 from world_models.errors import DataError
 from world_models.notices import say_once
@@ -27,7 +27,7 @@ def kept_env_kwargs(env_name: str, logdir: str | Path, data_dir: str | Path) -> 
         meta, where = _first_meta(data_dir)
         _, made_with = chosen_environment(env_name, None, meta.get("env_id"), meta.get("env_kwargs"))
     if made_with:
-        say_once(_LOG, "%s is made with env_kwargs %s, as %s says.", env_name, told(made_with), where)
+        say_once(_LOG, "%s is made with env_kwargs %s, as %s says.", env_name, env_kwargs_text(made_with), where)
     return made_with
 
 

@@ -30,10 +30,10 @@ def latent_effects(vae: ConvVAE, mean: FloatArray, std: FloatArray) -> list[dict
     base = torch.from_numpy(np.repeat(mean[None], len(mean), 0))
     pull = torch.from_numpy(np.diag(reach).astype(np.float32))
     change = (vae.decoder(base + pull) - vae.decoder(base - pull)).mean(1).double().numpy()
-    return [{"moved": round(float(np.abs(each).mean()), 4), "says": told(each)} for each in change]
+    return [{"moved": round(float(np.abs(each).mean()), 4), "says": change_text(each)} for each in change]
 
 
-def told(change: DoubleArray) -> str:
+def change_text(change: DoubleArray) -> str:
     """A change of brightness (H, W) in words, such as "top left brighter, top right darker"."""
     if np.abs(change).mean() < _SEEN:
         return "changes next to nothing"

@@ -12,7 +12,7 @@ import numpy as np
 
 from world_models.envs.contract.failures import raised
 from world_models.envs.contract.making import plain_id
-from world_models.envs.env_kwargs import named, parse_env_kwargs, told
+from world_models.envs.env_kwargs import env_kwargs_text, named, parse_env_kwargs
 from world_models.envs.gym_env import GymLanes
 from world_models.envs.lanes import LaneFailure
 from world_models.envs.registry import EnvSpec, canonical_id
@@ -52,7 +52,7 @@ def check_environment(env_name: str, env_kwargs: Mapping[str, Any] | None = None
     """`probe`, once in a process for an environment as it is registered now."""
     env_id, made_with = canonical_id(env_name), parse_env_kwargs(env_kwargs)
     registered = gymnasium.registry.get(plain_id(env_id))
-    key = (env_id, told(made_with))
+    key = (env_id, env_kwargs_text(made_with))
     before = _probed.get(key)
     if before is None or before[0] is not registered:
         _probed[key] = before = (registered, probe(env_id, made_with, backend))

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium
 
-from world_models.envs.env_kwargs import told
+from world_models.envs.env_kwargs import env_kwargs_text
 from world_models.envs.registry import env_spec, make_gym
 from world_models.errors import WorldModelsError
 from world_models.report import page
@@ -62,7 +62,7 @@ def environment_facts(name: str, env_kwargs: Mapping[str, Any] | None = None) ->
         choices = int(space.n) if isinstance(space, gymnasium.spaces.Discrete) else 0
         facts = {
             "id": spec.env_id,
-            **({"made with": told(made_with)} if made_with else {}),
+            **({"made with": env_kwargs_text(made_with)} if made_with else {}),
             "actions": f"one of {choices}" if choices else f"{spec.adapter(space).size} continuous",
             "own observations": f"{env.observation_space}",
             "frames a second": text(frames_per_second(name)),

@@ -12,7 +12,7 @@ from PIL import Image
 
 from world_models.envs.contract.making import plain_id
 from world_models.envs.contract.probe import Probe, check_environment
-from world_models.envs.env_kwargs import named, told
+from world_models.envs.env_kwargs import env_kwargs_text, named
 from world_models.envs.frames import resize_frames
 from world_models.envs.gym_env import GymLanes
 from world_models.report.figures.pictures import evenly, sheet
@@ -34,7 +34,7 @@ def look_at_environment(
     """All that some hundred steps tell; None where it cannot be driven.
 
     Args:
-        found: Where it is told.
+        found: Where it is noted.
         env_name, env_kwargs: What to make.
         steps: To drive at most.
         seq_len: Of M's sequences.
@@ -80,7 +80,7 @@ def _made(probe: Probe) -> str:
     entry = gymnasium.spec(plain_id(probe.env_id)).entry_point
     name = entry if isinstance(entry, str) else f"{entry.__module__}:{getattr(entry, '__qualname__', entry)}"
     variant = f"; a variant of {probe.spec.derived_from}, cropped as that is" if probe.spec.derived_from else ""
-    made_with = f", made with {told(probe.env_kwargs)}" if probe.env_kwargs else ""
+    made_with = f", made with {env_kwargs_text(probe.env_kwargs)}" if probe.env_kwargs else ""
     return f"{probe.env_id}: {name}{made_with}{variant}"
 
 
@@ -90,9 +90,9 @@ def _look_at_spaces(found: Findings, lanes: GymLanes) -> None:
     found.ok("actions", f"{actions.space}: --action_size {actions.size}, {kind}")
 
 
-def _look_at_pictures(found: Findings, told: Drive, lanes: GymLanes) -> None:
-    first, rows = told.frames[0], lanes.spec.rows
-    frames = np.stack(told.frames)
+def _look_at_pictures(found: Findings, drive: Drive, lanes: GymLanes) -> None:
+    first, rows = drive.frames[0], lanes.spec.rows
+    frames = np.stack(drive.frames)
     low, high = int(frames.min()), int(frames.max())
     kept = f", of which the first {rows} rows are kept" if rows else ""
     shape = f"{first.shape[0]}x{first.shape[1]}, values {low} to {high}, mean {frames.mean():.0f}{kept}"
@@ -114,8 +114,8 @@ def _look_at_pictures(found: Findings, told: Drive, lanes: GymLanes) -> None:
         found.ok("pictures", text)
 
 
-def _look_at_rewards(found: Findings, told: Drive) -> None:
-    rewards = np.array(told.rewards)
+def _look_at_rewards(found: Findings, drive: Drive) -> None:
+    rewards = np.array(drive.rewards)
     span = f"{rewards.min():g} to {rewards.max():g}" if np.ptp(rewards) else f"all {rewards[0]:g}"
     text = f"{span}, {np.count_nonzero(rewards)} of {len(rewards)} are not 0"
     if not rewards.any():
@@ -126,18 +126,18 @@ def _look_at_rewards(found: Findings, told: Drive) -> None:
         found.ok("rewards", text)
 
 
-def _look_at_end(found: Findings, told: Drive, probe: Probe, seq_len: int) -> None:
+def _look_at_end(found: Findings, drive: Drive, probe: Probe, seq_len: int) -> None:
     limit = gymnasium.spec(plain_id(probe.env_id)).max_episode_steps
     of_its_own = f"it has a limit of {limit:,} steps" if limit else "it has no limit of its own"
-    if told.ended and len(told.rewards) <= seq_len:
+    if drive.ended and len(drive.rewards) <= seq_len:
         short = f"shorter than M's sequences (--seq_len {seq_len})"
-        found.note("ends", f"{told.ended} after {len(told.rewards)} steps, {short}; {of_its_own}.")
+        found.note("ends", f"{drive.ended} after {len(drive.rewards)} steps, {short}; {of_its_own}.")
         return
-    if told.ended:
-        found.ok("ends", f"{told.ended} after {len(told.rewards)} steps; {of_its_own}")
+    if drive.ended:
+        found.ok("ends", f"{drive.ended} after {len(drive.rewards)} steps; {of_its_own}")
         return
     cut = f", and is cut after {_limit(probe):,}" if _limit(probe) != limit else ""
-    found.ok("ends", f"not in {len(told.rewards)} steps; {of_its_own}{cut}")
+    found.ok("ends", f"not in {len(drive.rewards)} steps; {of_its_own}{cut}")
 
 
 def _limit(probe: Probe) -> int:
@@ -163,8 +163,8 @@ def _look_at_chance(found: Findings, lanes: GymLanes, env_kwargs: dict[str, Any]
         found.note("seeds", "episodes of different seeds begin with the same picture.")
 
 
-def _look_at_speed(found: Findings, told: Drive, backend: str, probe: Probe) -> None:
-    speed = len(told.rewards) / max(told.seconds, 1e-9)
+def _look_at_speed(found: Findings, drive: Drive, backend: str, probe: Probe) -> None:
+    speed = len(drive.rewards) / max(drive.seconds, 1e-9)
     limit = _limit(probe)
     hours = 1000 * limit / speed / cpu_count() / 3600
     shown = f"{hours:.1f} hours" if hours >= 1 else f"{round(hours * 60)} minutes" if hours > 1 / 40 else "a minute"
@@ -172,8 +172,8 @@ def _look_at_speed(found: Findings, told: Drive, backend: str, probe: Probe) -> 
     found.ok("speed", f"{speed:,.0f} steps a second in one process (backend {backend}); {most}")
 
 
-def _sheet(told: Drive, rows: int | None) -> Image.Image:
-    frames = np.stack([told.frames[k] for k in evenly(len(told.frames), _COLUMNS)])
+def _sheet(drive: Drive, rows: int | None) -> Image.Image:
+    frames = np.stack([drive.frames[k] for k in evenly(len(drive.frames), _COLUMNS)])
     native: UInt8Array = resize_frames(frames, (_SIDE, _SIDE), rows)
     seen = resize_frames(frames, rows=rows).repeat(_SIDE // 64, axis=1).repeat(_SIDE // 64, axis=2)
     return sheet([("its pictures", native), ("what V sees, 64x64", seen)], scale=0.5)
