@@ -93,7 +93,7 @@ def test_a_file_imports_only_from_the_layers_below_its_own(path):
 
 
 def test_no_two_files_import_each_other_by_whatever_way():
-    waiting = {module: own_imports(path, types_too=False) - {module, ""} for module, path in MODULES.items()}
+    waiting = {module: own_imports(path) - {module, ""} for module, path in MODULES.items()}
     while free := [module for module, needs in waiting.items() if not needs & waiting.keys()]:
         for module in free:
             del waiting[module]

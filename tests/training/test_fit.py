@@ -15,7 +15,8 @@ from torch import nn
 
 from tests.training.runs import assert_same_run, losses_of
 from world_models.errors import CheckpointError, ConfigError
-from world_models.training.fit.loop import FitJob, FitResult, fit
+from world_models.training.fit.job import FitJob
+from world_models.training.fit.loop import FitResult, fit
 from world_models.training.fit.passes import Average, Losses
 from world_models.utils.run_dir import best_path, checkpoint_path, load_checkpoint, log_path, read_jsonl
 

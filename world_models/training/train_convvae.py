@@ -22,7 +22,8 @@ from world_models.losses.convae_loss import kl_per_latent, vae_loss_parts
 from world_models.notices import say_once
 from world_models.report.figures.latents import ACTIVE_VARIANCE
 from world_models.training.fit.devices import autocast_for, compiled, has_fused_adam
-from world_models.training.fit.loop import FitJob, FitResult, fit
+from world_models.training.fit.job import FitJob
+from world_models.training.fit.loop import FitResult, fit
 from world_models.training.fit.passes import Batches, Losses
 from world_models.training.fit.sample_sheets import save_sample_sheet
 from world_models.training.fit.settings import VaeSettings

@@ -20,6 +20,7 @@ from world_models.errors import ConfigError
 from world_models.models.mdrnn import MDRNN
 from world_models.training.callable_modules import callable_as_its_function
 from world_models.training.fit.devices import autocast_for, has_fused_adam
+from world_models.training.fit.job import FitJob
 from world_models.training.fit.latents import (
     LatentSource,
     latent_source,
@@ -28,7 +29,7 @@ from world_models.training.fit.latents import (
     to_latent,
     write_starts,
 )
-from world_models.training.fit.loop import FitJob, FitResult, fit
+from world_models.training.fit.loop import FitResult, fit
 from world_models.training.fit.mdrnn_loss import MDRNNLoss, get_loss
 from world_models.training.fit.passes import Batches, Learner, held_out_pass, train_pass
 from world_models.training.fit.resume import check_sizes

@@ -7,11 +7,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from world_models.errors import CheckpointError
+from world_models.training.fit.job import FitJob
 from world_models.utils.run_dir import (
     best_path,
     checkpoint_path,
@@ -20,9 +21,6 @@ from world_models.utils.run_dir import (
     save_checkpoint,
 )
 from world_models.utils.train_utils import EarlyStopping, ReduceLROnPlateau
-
-if TYPE_CHECKING:
-    from world_models.training.fit.loop import FitJob
 
 _LOG = logging.getLogger(__name__)
 _RUN_STATE = ("best_epoch", "best_loss", "scheduler", "early_stopping", "optimizer")
